@@ -1,0 +1,51 @@
+# corefuse: the commands. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+CORES ?= 2
+VENV := $(or $(COREFUSE_VENV),.venv)
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+export PYTHONPATH := $(CURDIR)/workflow
+# One thread a process: jobs run side by side, and CHGNet and GPAW are slower on two threads.
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+
+.PHONY: help setup demo test lint bench docs lock clean
+
+help: ## list the commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: ## install everything into .venv (done by the others when needed)
+	@envs/setup.sh
+
+# Snakemake's own lock outlives a kill; this one ends with the processes that hold it, so a killed
+# demo goes on where it was, once what the kill left running has ended.
+demo: setup ## the main job end to end on config/config.yaml, with the report at the end
+	@mkdir -p .snakemake
+	@flock -n -E 75 .snakemake/demo.lock true || \
+		echo "corefuse: waiting for a run that still goes on in this folder" >&2
+	@flock .snakemake/demo.lock snakemake --nolock --cores $(CORES) --rerun-incomplete
+	@echo "Report: $(CURDIR)/results/demo/report.html"
+
+test: ## all tests: lint, physics, workflow, report in a browser
+	@envs/setup.sh test
+	@$(MAKE) --no-print-directory lint
+	@python -m pytest
+
+lint: setup ## ruff, snakefmt, snakemake --lint
+	@ruff check .
+	@ruff format --check .
+	@snakefmt --check Snakefile workflow/rules
+	@snakemake --lint
+
+bench: setup ## cost of every stage, as a table with ratios
+	@python -m corefuse.bench
+
+docs: setup ## regenerate config/README.md and config/schema.json from the typed config
+	@python -m corefuse.config_docs
+
+lock: setup ## resolve envs/requirements.in into envs/requirements.lock
+	@pip freeze | sed 's/+cpu$$//' > envs/requirements.lock
+
+clean: ## remove the environment and the results
+	rm -rf .venv .snakemake results/*

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Makes .venv with everything the workflow needs; does nothing when it is there and up to date.
+#   envs/setup.sh         what a run needs
+#   envs/setup.sh test    also what the tests need (a browser)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+VENV=${COREFUSE_VENV:-.venv}
+RUN_PACKAGES="g++ libxc-dev libopenblas-dev libfftw3-dev"
+TEST_PACKAGES="chromium chromium-driver"
+stamp="$VENV/.set-up-$(cat envs/requirements.lock envs/siteconfig.py envs/setup.sh | sha256sum | cut -c1-16)"
+
+system_packages() {
+    local missing=() package
+    for package in "$@"; do
+        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing+=("$package")
+    done
+    if [ ${#missing[@]} -eq 0 ]; then return; fi
+    local as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        as_root=(sudo -n)
+        if ! sudo -n true 2>/dev/null; then
+            echo "set-up: system packages are missing. Run: sudo apt-get install ${missing[*]}" >&2
+            exit 1
+        fi
+    fi
+    echo "set-up: installing ${missing[*]}" >&2
+    { "${as_root[@]}" apt-get update -q && "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -q -y "${missing[@]}"; } >"$log" 2>&1 ||
+        { tail -20 "$log" >&2; echo "set-up: apt-get could not install ${missing[*]}" >&2; exit 1; }
+}
+
+# venv and headers: packages of their own on Debian, part of the interpreter elsewhere
+python_packages_of_the_system() {
+    "$python" -c 'import ensurepip' 2>/dev/null || echo python3-venv
+    "$python" -c 'import os, sys, sysconfig
+sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' || echo python3-dev
+}
+
+python_packages() {
+    "$python" -m venv "$VENV"
+    echo "set-up: torch (CPU build, by plain pip)" >&2
+    "$VENV/bin/pip" install -q --disable-pip-version-check "$(grep '^torch==' envs/requirements.lock)"
+    echo "set-up: pinned packages; GPAW is compiled" >&2
+    CC=g++ GPAW_CONFIG="$PWD/envs/siteconfig.py" \
+        "$VENV/bin/pip" install -q --disable-pip-version-check -r envs/requirements.lock
+    rm -f "$VENV"/.set-up-*
+    touch "$stamp"
+}
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+python=${PYTHON:-python3}
+if [ ! -e "$stamp" ]; then
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        { echo "set-up: $python is missing or older than 3.11. Fix: PYTHON=/path/to/python3.11 make ..." >&2; exit 1; }
+    if command -v dpkg-query >/dev/null; then
+        # shellcheck disable=SC2046,SC2086 # one word a package
+        system_packages $RUN_PACKAGES $(python_packages_of_the_system)
+    fi
+    python_packages
+fi
+if [ "${1:-}" = test ] && ! command -v chromium >/dev/null; then
+    # shellcheck disable=SC2086
+    system_packages $TEST_PACKAGES
+fi

@@ -1,0 +1,17 @@
+"""One card a sample, with the truth where it is known: inference/*.csv -> figures/inference_*."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from corefuse import figures, infer
+from corefuse.config import Report
+
+dpi = Report.model_validate_json(snakemake.params.section).png_dpi
+index = pd.read_csv(snakemake.input.index)
+for path, svg, png in zip(
+    snakemake.input.tables, snakemake.output.svg, snakemake.output.png, strict=True
+):
+    name = Path(path).stem
+    card = figures.inference_card(pd.read_csv(path), name, infer.known_truth(index, name))
+    figures.save(card, [svg, png], dpi)

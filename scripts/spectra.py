@@ -1,0 +1,18 @@
+"""Standard spectra of every structure: raw/<engine>/<id>.nc -> spectra/<id>.nc."""
+
+from pathlib import Path
+
+from corefuse import calibration, edge_table, files, spectra
+from corefuse.config import Spectra
+
+settings = Spectra.model_validate_json(snakemake.params.section)
+table = edge_table.load(snakemake.input.edges)
+constants = calibration.from_json(files.read_json(snakemake.input.calibration))
+for output in snakemake.output:
+    name = Path(output).name
+    raw = {
+        Path(p).parent.name: files.read_netcdf(p)
+        for p in snakemake.input.raw
+        if Path(p).name == name
+    }
+    files.write_netcdf(output, spectra.process(raw, settings, table, constants))

@@ -1,0 +1,22 @@
+"""Tables of the report: csv, json and raw attributes -> tables/*.html."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from corefuse import files, rawdata, tables
+
+out = snakemake.output
+index = pd.read_csv(snakemake.input.index)
+tables.write(out.structures, index, "Structures", "Labels come from the built structure.")
+runs = pd.DataFrame(rawdata.summary(files.read_netcdf(p)) for p in snakemake.input.raw)
+tables.write(out.simulations, runs, "Simulations", "One row a structure and engine.")
+failed = pd.read_csv(snakemake.input.failed)
+tables.write(out.failed, failed, "Failed structures", "Left out of the dataset.")
+calibration = pd.DataFrame(files.read_json(snakemake.input.calibration)).T.reset_index(names="edge")
+tables.write(out.calibration, calibration, "Calibration", "One constant an edge.")
+metrics = pd.read_csv(snakemake.input.metrics)
+tables.write(out.metrics, metrics, "Scores", "Out-of-fold, over parents.")
+read = [pd.read_csv(p).assign(sample=Path(p).stem) for p in snakemake.input.inference]
+inferred = pd.concat(read) if read else pd.DataFrame()
+tables.write(out.inference, inferred, "Inference", "Prediction, interval, verdict.")

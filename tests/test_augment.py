@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from corefuse.augment import noisy_views, view_rng
+from corefuse.config import Dataset
+from corefuse.grid import SpectrumError, window_area
+
+ENERGY = np.arange(520.0, 560.1, 0.2)
+WINDOW = (525.0, 555.0)
+SIGMA = 1.0
+PEAK = np.exp(-0.5 * ((ENERGY - 540) / SIGMA) ** 2)
+NOISELESS = {
+    "signal_to_noise": 1e6,
+    "shift_ev": 0.0,
+    "broadening_jitter_ev": 0.0,
+    "background": 0.0,
+}
+
+
+def views(n=300, intensity=PEAK, **settings):
+    rngs = [view_rng(1, "s", v, "O_K-XAS") for v in range(n)]
+    return noisy_views(ENERGY, intensity, WINDOW, Dataset(**(NOISELESS | settings)), rngs)
+
+
+def moments(spectra):
+    weights = spectra.astype(float) / spectra.sum(axis=1, dtype=float)[:, None]
+    mean = weights @ ENERGY
+    return mean, (weights * (ENERGY - mean[:, None]) ** 2).sum(axis=1)
+
+
+def test_without_any_effect_a_view_is_the_normalised_spectrum():
+    expected = PEAK / np.trapezoid(PEAK, ENERGY)
+    assert views(1)[0] == pytest.approx(expected, abs=1e-5)
+
+
+@given(
+    st.floats(5, 500), st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.2), st.integers(0, 10**6)
+)
+def test_every_view_has_unit_area_in_the_window_and_no_negative(snr, shift, jitter, line, seed):
+    settings = Dataset(
+        signal_to_noise=snr, shift_ev=shift, broadening_jitter_ev=jitter, background=line
+    )
+    view = noisy_views(ENERGY, PEAK, WINDOW, settings, [view_rng(seed, "s", 0, "O_K-XAS")])[0]
+    assert window_area(ENERGY, view, WINDOW) == pytest.approx(1, abs=1e-5)
+    assert view.min() >= 0
+
+
+def test_shift_moves_the_centre_by_the_stated_spread_and_keeps_the_shape():
+    centre, variance = moments(views(shift_ev=0.5))
+    assert centre.std() == pytest.approx(0.5, rel=0.15)
+    assert centre.mean() == pytest.approx(540, abs=0.1)
+    assert variance == pytest.approx(SIGMA**2, rel=0.01)
+
+
+def test_broadening_adds_a_gaussian_up_to_the_stated_width_and_moves_nothing():
+    centre, variance = moments(views(broadening_jitter_ev=1.0))
+    fwhm = np.sqrt(8 * np.log(2) * np.clip(variance - SIGMA**2, 0, None))
+    assert centre == pytest.approx(540, abs=1e-3)
+    assert 0.9 < fwhm.max() <= 1.0 + 0.02
+    assert np.median(fwhm) == pytest.approx(0.5, abs=0.1)
+
+
+def test_noise_has_the_stated_ratio_at_the_maximum_and_grows_as_the_root():
+    spectra = views(2000, signal_to_noise=20)
+    mean, spread = spectra.mean(axis=0), spectra.std(axis=0)
+    top, half = PEAK.argmax(), np.abs(PEAK - 0.5).argmin()
+    assert mean[top] / spread[top] == pytest.approx(20, rel=0.1)
+    assert spread[half] / spread[top] == pytest.approx(np.sqrt(PEAK[half]), rel=0.1)
+
+
+def test_background_is_a_line_within_its_share_of_the_mean_intensity():
+    flat = np.full_like(ENERGY, 7.0)
+    spectra = views(intensity=flat, background=0.1) * (WINDOW[1] - WINDOW[0])
+    assert np.abs(np.diff(spectra, n=2)).max() < 1e-4
+    ends = spectra[:, [0, -1]] - 1
+    assert 0.05 < np.abs(ends).max() < 0.22  # renormalising moves the other end
+
+
+def test_an_absent_element_stays_zero():
+    assert not views(3, intensity=np.zeros_like(ENERGY), signal_to_noise=5, background=0.1).any()
+
+
+def test_each_stream_depends_on_every_part_of_its_name_only():
+    first = view_rng(1, "s", 0, "O_K-XAS").random()
+    assert view_rng(1, "s", 0, "O_K-XAS").random() == first
+    others = [(2, "s", 0, "O_K-XAS"), (1, "t", 0, "O_K-XAS"), (1, "s", 1, "O_K-XAS"),
+              (1, "s", 0, "O_K-EELS")]  # fmt: skip
+    assert all(view_rng(*name).random() != first for name in others)
+
+
+def test_a_window_without_the_spectrum_is_refused():
+    rngs = [view_rng(1, "s", 0, "O_K-XAS")]
+    with pytest.raises(SpectrumError, match="area"):
+        noisy_views(ENERGY, PEAK, (100, 110), Dataset(**NOISELESS), rngs)

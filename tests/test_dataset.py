@@ -1,0 +1,137 @@
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from corefuse.config import REGRESSION_TARGETS, Dataset
+from corefuse.dataset import assemble, content_hash, table
+from corefuse.errors import InputError
+from corefuse.files import read_netcdf, write_netcdf
+from corefuse.grid import window_area
+
+MODALITIES = ["O_K-XAS", "O_K-EELS", "Mn_L23-XAS"]
+WINDOWS = {"O K": (525.0, 545.0), "Mn L2,3": (636.0, 654.0)}
+O_K, MN_L = np.arange(524.0, 546.1, 0.2), np.arange(635.0, 655.1, 0.5)
+SETTINGS = Dataset(views=3)
+
+
+def spectra_of(i: int) -> xr.Dataset:
+    o_k = np.exp(-(((O_K - 530 - 0.3 * i) / 2) ** 2))
+    mn = np.exp(-(((MN_L - 642) / 2) ** 2)) * (i != 0)  # s0 holds no Mn
+    variables = {
+        "O_K-XAS": ("energy_O_K", o_k / o_k.sum()),
+        "O_K-EELS": ("energy_O_K", o_k / o_k.sum()),
+        "Mn_L23-XAS": ("energy_Mn_L23", mn),
+    }
+    coords = {"energy_O_K": O_K, "energy_Mn_L23": MN_L}
+    return xr.Dataset(variables, coords, {"status": "ok", "reason": ""})
+
+
+def index_of(n: int) -> pd.DataFrame:
+    rows = {name: np.arange(n) / 10 for name in REGRESSION_TARGETS}
+    return pd.DataFrame(
+        {
+            "structure_id": [f"s{i}" for i in range(n)],
+            "parent_id": [f"p{i // 2}" for i in range(n)],
+            "v_o_count": [i % 2 for i in range(n)],
+            "antisite_count": [2 * (i == 3) for i in range(n)],
+            **rows,
+        }
+    )
+
+
+def built(n=6, settings=SETTINGS, spectra=None, index=None):
+    spectra = spectra or {f"s{i}": spectra_of(i) for i in range(n)}
+    return assemble(spectra, index_of(n) if index is None else index, settings, MODALITIES, WINDOWS)
+
+
+def test_samples_carry_spectra_labels_group_and_view():
+    data = built().dataset
+    assert data.sizes["sample"] == 18
+    assert data["O_K-XAS"].dims == ("sample", "energy_O_K")
+    assert data["O_K-XAS"].dtype == np.float32
+    rows = table(data)
+    assert list(rows.structure_id[:4]) == ["s0", "s0", "s0", "s1"]
+    assert list(rows.view[:4]) == [0, 1, 2, 0]
+    assert list(rows.group[::3]) == ["p0", "p0", "p1", "p1", "p2", "p2"]
+    assert list(rows.x_li[::3]) == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5])
+    assert list(rows.v_o_present[::3]) == [0, 1, 0, 1, 0, 1]
+    assert list(rows.antisite_present[::3]) == [0, 0, 0, 1, 0, 0]
+    for spectrum in data["Mn_L23-XAS"].to_numpy()[3:]:
+        assert window_area(MN_L, spectrum, WINDOWS["Mn L2,3"]) == pytest.approx(1, abs=1e-5)
+
+
+def test_an_absent_element_is_zero_in_every_view():
+    data = built().dataset
+    assert not data["Mn_L23-XAS"][:3].any()
+    assert data["Mn_L23-XAS"][3:].any("energy_Mn_L23").all()
+
+
+def test_views_and_techniques_differ():
+    data = built().dataset
+    assert not np.array_equal(data["O_K-XAS"][0], data["O_K-XAS"][1])
+    assert not np.array_equal(data["O_K-XAS"][0], data["O_K-EELS"][0])
+
+
+def test_more_structures_views_or_modalities_change_no_other_view():
+    small = built(4, SETTINGS.model_copy(update={"views": 2})).dataset
+    large = built(6).dataset
+    chosen = [i for i, v in enumerate(large["view"].to_numpy()) if v < 2][:8]
+    for modality in MODALITIES:
+        assert np.array_equal(small[modality], large[modality][chosen])
+    alone = assemble({f"s{i}": spectra_of(i) for i in range(6)}, index_of(6), SETTINGS,
+                     ["O_K-EELS"], WINDOWS)  # fmt: skip
+    assert np.array_equal(alone.dataset["O_K-EELS"], large["O_K-EELS"])
+
+
+def test_held_out_parents_are_left_out():
+    settings = SETTINGS.model_copy(update={"holdout_parents": ["p1"]})
+    assert set(built(settings=settings).dataset["group"].to_numpy()) == {"p0", "p2"}
+
+
+def test_failed_structures_are_listed_with_their_reason_even_if_held_out():
+    spectra = {f"s{i}": spectra_of(i) for i in range(6) if i != 5}
+    spectra["s2"] = xr.Dataset(attrs={"status": "failed", "reason": "gpaw: not converged"})
+    settings = SETTINGS.model_copy(update={"holdout_parents": ["p1"]})
+    result = built(settings=settings, spectra=spectra)
+    assert result.failed.to_dict("records") == [
+        {"structure_id": "s2", "reason": "gpaw: not converged"},
+        {"structure_id": "s5", "reason": "no spectra"},
+    ]
+    assert set(result.dataset["structure_id"].to_numpy()) == {"s0", "s1", "s4"}
+
+
+@pytest.mark.parametrize(
+    ("parents", "says"),
+    [
+        (["pp1"], r"dataset\.holdout_parents: no parent structure is called 'pp1'.*you mean 'p1'"),
+        (["zzz"], "known: p0, p1, p2"),
+        (["p0", "p1", "p2"], "no structure is left"),
+    ],
+)
+def test_an_unknown_or_total_holdout_is_refused(parents, says):
+    with pytest.raises(InputError, match=says):
+        built(settings=SETTINGS.model_copy(update={"holdout_parents": parents}))
+
+
+def test_structures_on_different_grids_are_refused():
+    spectra = {f"s{i}": spectra_of(i) for i in range(6)}
+    spectra["s4"] = spectra["s4"].assign_coords(energy_O_K=O_K + 0.1)
+    with pytest.raises(InputError, match=r"spectra/s4\.nc: energy_O_K"):
+        built(spectra=spectra)
+
+
+def test_the_hash_is_that_of_the_content(tmp_path):
+    data = built().dataset
+    write_netcdf(tmp_path / "dataset.nc", data)
+    assert content_hash(read_netcdf(tmp_path / "dataset.nc")) == content_hash(data)
+    assert content_hash(built().dataset) == content_hash(data)
+    assert content_hash(data.assign_attrs(note="x")) == content_hash(data)
+    for name in ("x_li", "O_K-XAS", "group", "energy_O_K"):
+        other = data.copy(deep=True)
+        values = other[name].to_numpy().copy()
+        values.flat[0] = "other" if name == "group" else values.flat[0] + 1
+        other = other.assign_coords({name: (other[name].dims, values)}) if name in other.coords \
+            else other.assign({name: (other[name].dims, values)})  # fmt: skip
+        assert content_hash(other) != content_hash(data), name
+    assert content_hash(built(settings=Dataset(views=3, seed=2)).dataset) != content_hash(data)

@@ -1,0 +1,314 @@
+"""The whole workflow on real GPAW: the smallest cells that need every stage, and the report."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from corefuse import config, files, rawdata
+
+pytestmark = pytest.mark.e2e
+
+EELS_O_K = "experimental/eels_si_doped_nmc/TM_oxygen_edge.msa"
+TINY = {
+    "name": "tiny",
+    "structures": {
+        "formula_units": 1,
+        "relaxation": {"fmax_ev_per_angstrom": 0.1, "max_steps": 15},
+        "series": [
+            {"grade": "LiCoO2", "li_content": [1.0, 0.0]},
+            {"grade": "LiNiO2", "li_content": [1.0, 0.0], "defects": [{}]},
+            {
+                "grade": "NM11",
+                "stoichiometry": {"Ni": 0.5, "Mn": 0.5},
+                "formula_units": 2,
+                "defects": [{}, {"oxygen_vacancies": 1}],
+            },
+            {
+                "grade": "NC11",
+                "stoichiometry": {"Ni": 0.5, "Co": 0.5},
+                "formula_units": 2,
+                "defects": [{}, {"antisite_pairs": 1}],
+            },
+            {
+                "grade": "CM11",
+                "stoichiometry": {"Co": 0.5, "Mn": 0.5},
+                "formula_units": 2,
+                "defects": [{}],
+            },
+        ],
+    },
+    "simulation": {
+        "edges": dict.fromkeys(("O K", "Li K", "Mn L2,3", "Co L2,3", "Ni L2,3"), "gpaw"),
+        "gpaw": {
+            "plane_wave_cutoff_ev": 250,
+            "kpoint_spacing_per_angstrom": 1.3,
+            "spectrum_max_ev": 30,
+        },
+    },
+    "spectra": {
+        "techniques": {
+            "XAS": {"gaussian_fwhm_ev": 0.5, "edges": ["O K", "Ni L2,3"]},
+            "EELS": {
+                "gaussian_fwhm_ev": 1.0,
+                "edges": ["O K", "Li K", "Mn L2,3", "Co L2,3", "Ni L2,3"],
+            },
+        }
+    },
+    "dataset": {"views": 3, "holdout_parents": ["CM11-2fu-d0"]},
+    "train": {
+        "targets": ["x_li", "x_ni", "v_o_present"],
+        "outer_folds": 2,
+        "inner_folds": 2,
+        "trials": 2,
+        "max_trees": 20,
+        "bootstrap": 100,
+    },
+    "infer": {"confidence": 0.8, "samples": []},
+}
+HELD_OUT = "CM11-2fu-d0-li100-pristine"
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "tiny.yaml"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return subprocess.run(
+        [*command, *arguments], cwd=folder, env=environment, capture_output=True, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(root, shared, tmp_path_factory):
+    """A copy of the project with the tiny run finished in it."""
+    folder = tmp_path_factory.mktemp("run")
+    for name in ("Snakefile", "workflow", "scripts", "resources", "envs", "config"):
+        source = root / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    tiny = dict(TINY)
+    spectrum = {
+        "edge": "O K",
+        "technique": "EELS",
+        "file": str(shared / EELS_O_K),
+        "energy_scale": 1.029,
+        "energy_offset_ev": -5.2,
+    }
+    tiny["infer"] = {
+        "confidence": 0.8,
+        "samples": [{"name": "si_doped_nmc", "spectra": [spectrum]}],
+    }
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(tiny))
+    done = run(folder)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    return folder, done
+
+
+@pytest.fixture(scope="module")
+def results(finished):
+    return finished[0] / "results" / "tiny"
+
+
+def test_every_file_of_the_contract_is_there(results):
+    index = pd.read_csv(results / "structures" / "index.csv")
+    assert len(index) == 9
+    for structure in index.structure_id:
+        assert (results / "structures" / f"{structure}.json").exists()
+        assert (results / "raw" / "gpaw" / f"{structure}.nc").exists()
+        assert (results / "spectra" / f"{structure}.nc").exists()
+    subsets = config.resolve_subsets(config.load(TINY, "tiny"))
+    assert set(subsets) > {"XAS", "EELS", "all", "O_K-EELS", "Ni_L23-XAS"}
+    for target in TINY["train"]["targets"]:
+        assert (results / "shap" / f"{target}.csv").exists()
+        for subset in subsets:
+            assert (results / "models" / target / f"{subset}.ubj").exists()
+            assert (results / "models" / target / f"{subset}.json").exists()
+    for name in ("dataset.nc", "dataset.csv", "failed.csv", "metrics.csv", "calibration.json"):
+        assert (results / name).exists(), name
+    assert not list(results.glob("raw/gpaw/*.scratch"))
+
+
+def test_every_simulation_says_how_it_went(results):
+    for path in (results / "raw" / "gpaw").glob("*.nc"):
+        raw = files.read_netcdf(path)
+        assert raw.attrs["status"] in ("ok", "failed")
+        assert raw.attrs["engine"] == "gpaw"
+        assert raw.attrs["cpu_seconds"] > 0
+        assert raw.attrs["status"] == "ok" or raw.attrs["reason"]
+
+
+def test_spectra_have_unit_area_and_absent_elements_none(results):
+    spectra = files.read_netcdf(results / "spectra" / "LiCoO2-1fu-d0-li000-pristine.nc")
+    assert not spectra["Li_K-EELS"].any()
+    assert not spectra["Mn_L23-EELS"].any()
+    oxygen = spectra["O_K-EELS"]
+    window = oxygen.sel(energy_O_K=slice(525, 555))
+    assert np.isclose(window.integrate("energy_O_K"), 1, atol=0.01)
+
+
+def test_metrics_hold_intervals_and_both_baselines(results):
+    metrics = pd.read_csv(results / "metrics.csv")
+    columns = ["target", "modalities", "model", "metric", "value", "ci_low", "ci_high", "n_groups"]
+    assert list(metrics.columns) == columns
+    assert set(metrics.model) == {"xgboost", "baseline", "jia2026"}
+    scored = metrics.dropna(subset=["value", "ci_low", "ci_high"])
+    assert (scored.ci_low <= scored.value + 1e-9).all()
+    assert (scored.value <= scored.ci_high + 1e-9).all()
+    assert (metrics.n_groups == 4).all()
+
+
+def test_held_out_parents_are_read_and_never_trained_on(results):
+    assert "CM11-2fu-d0" not in set(pd.read_csv(results / "dataset.csv").group)
+    read = pd.read_csv(results / "inference" / f"{HELD_OUT}.csv")
+    assert set(read.target) == set(TINY["train"]["targets"])
+    assert (read.subset == "all").all()
+    assert read.verdict.isin(["ok", "uncertain", "out_of_domain"]).all()
+
+
+def test_a_measured_edge_is_read_with_the_model_for_it_alone(results, capsys):
+    read = pd.read_csv(results / "inference" / "si_doped_nmc.csv")
+    assert (read.subset == "O_K-EELS").all()
+    comparison = pd.read_html(results / "tables" / "measured.html")[0].set_index("spectrum")
+    with capsys.disabled():
+        print(f"\nO K, pre-edge to main peak and ratio:\n{comparison.to_string()}")
+    measured = comparison.loc["measured"]
+    assert measured.distance_ev == pytest.approx(11.75, abs=0.5)
+    assert measured.intensity_ratio == pytest.approx(0.62, abs=0.05)
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    folder, _ = finished
+    again = run(folder, "--dry-run")
+    assert again.returncode == 0
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_progress_was_told(finished):
+    _, done = finished
+    assert "[corefuse] simulate: " in done.stderr
+    assert "left" in done.stderr
+
+
+def test_nickel_core_levels_follow_the_oxidation_state(results):
+    """Ni in LiNiO2 (3+) gives up more charge than in NMs (2+): its core level lies deeper."""
+    trivalent = files.read_netcdf(results / "raw/gpaw/LiNiO2-1fu-d0-li100-pristine.nc")
+    divalent = files.read_netcdf(results / "raw/gpaw/NM11-2fu-d0-li100-pristine.nc")
+    deep, shallow = (rawdata.of_edge(r, "Ni L2,3") for r in (trivalent, divalent))
+    assert float(divalent["moment_mub"].max()) > 1.4
+    assert float(deep["core_level_shift_ev"].mean()) > float(shallow["core_level_shift_ev"].mean())
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    profile = tmp_path_factory.mktemp("chromium")
+    for flag in (
+        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync"
+        f" --disable-background-networking --disable-component-update --user-data-dir={profile}"
+        " --window-size=1500,1000"
+    ).split():
+        options.add_argument(flag)
+    service = webdriver.ChromeService("/usr/bin/chromedriver")
+    driver = webdriver.Chrome(options=options, service=service)
+    yield driver
+    driver.quit()
+
+
+def open_result(browser, category: str, result: str) -> None:
+    """Click through the report's menu as a reader does."""
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    wait = WebDriverWait(browser, 20)
+    browser.refresh()
+    wait.until(lambda b: b.find_elements(By.XPATH, f"//a[contains(., '{category}')]"))[-1].click()
+    row = wait.until(lambda b: b.find_element(By.XPATH, f"//tr[contains(., '{result}')]"))
+    row.find_elements(By.TAG_NAME, "a")[0].click()
+
+
+@pytest.mark.parametrize(
+    ("category", "result"),
+    [
+        ("Spectra", "by Li content"),
+        ("Spectra", "change by defect"),
+        ("Spectra", "si_doped_nmc: O_K-EELS"),
+        ("Scores", "error by modality subset"),
+        ("Scores", "prediction against truth"),
+        ("What decided", "x_li"),
+        ("Inference", HELD_OUT),
+    ],
+)
+def test_the_report_shows_its_figures_in_a_browser(results, browser, category, result):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    browser.get(f"file://{results}/report.html")
+    open_result(browser, category, result)
+
+    def drawn(b):
+        images = b.find_elements(By.TAG_NAME, "img")
+        return [
+            i
+            for i in images
+            if "logo" not in i.get_attribute("src")[:60] and int(i.get_property("naturalWidth")) > 0
+        ]
+
+    figure = WebDriverWait(browser, 20).until(drawn)[0]
+    assert figure.is_displayed()
+    assert figure.size["width"] > 150
+
+
+def test_the_report_shows_its_tables_in_a_browser(results, browser):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    browser.get(f"file://{results}/report.html")
+    open_result(browser, "Structures", "simulations")
+    wait = WebDriverWait(browser, 20)
+    frame = wait.until(lambda b: b.find_element(By.TAG_NAME, "iframe"))
+    assert frame.is_displayed()
+    browser.switch_to.frame(frame)
+    rows = wait.until(lambda b: b.find_elements(By.TAG_NAME, "tr"))
+    assert len(rows) == 10  # the header and nine structures
+    assert "LiCoO2-1fu-d0-li100-pristine" in browser.find_element(By.TAG_NAME, "body").text
+    browser.switch_to.default_content()
+
+
+def test_the_report_asks_nothing_of_the_network(results, browser):
+    browser.get(f"file://{results}/report.html")
+    loaded = browser.execute_script(
+        "return performance.getEntriesByType('resource').map(entry => entry.name)"
+    )
+    assert [name for name in loaded if name.startswith("http")] == []
+
+
+def test_captions_print_the_parameters(results):
+    page = (results / "report.html").read_text()
+    assert "gaussian_fwhm_ev" in page
+    assert "outer_folds" in page
+
+
+def test_a_failed_structure_is_listed_and_the_rest_goes_on(finished, results):
+    """Last, because it changes the run: one raw file now says that its SCF did not converge."""
+    structure = "NC11-2fu-d0-li100-as1"
+    folder, _ = finished
+    path = results / "raw" / "gpaw" / f"{structure}.nc"
+    kept = files.read_netcdf(path).attrs
+    failed = rawdata.failed("SCF not converged in 7 steps")
+    files.write_netcdf(path, failed.assign_attrs({**kept, **failed.attrs}))
+    done = run(folder)
+    assert done.returncode == 0, done.stderr[-6000:]
+    listed = pd.read_csv(results / "failed.csv").set_index("structure_id")
+    assert "SCF not converged in 7 steps" in listed.loc[structure, "reason"]
+    assert structure not in set(pd.read_csv(results / "dataset.csv").structure_id)
+    for table in ("failed", "simulations"):
+        page = (results / "tables" / f"{table}.html").read_text()
+        assert structure in page
+        assert "SCF not converged in 7 steps" in page

@@ -1,0 +1,118 @@
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from corefuse import figures, tables
+
+ENERGY = np.arange(524, 556.1, 0.2)
+MODALITY = "O_K-XAS"
+
+
+def spectrum(peak_ev: float, scale: float = 1.0) -> xr.Dataset:
+    values = scale * np.exp(-((ENERGY - peak_ev) ** 2))
+    return xr.Dataset(
+        {MODALITY: ("energy_O_K", values), "dos_O_K": (("l", "energy_O_K"), [values] * 3)},
+        coords={"energy_O_K": ENERGY},
+    )
+
+
+INDEX = pd.DataFrame(
+    {
+        "structure_id": ["a", "b", "c"],
+        "parent_id": ["p", "p", "p"],
+        "x_li": [1.0, 0.5, 1.0],
+        "defect_class": ["pristine", "pristine", "vacancy"],
+    }
+)
+SPECTRA = {"a": spectrum(530), "b": spectrum(531), "c": spectrum(532)}
+
+
+def lines(ax) -> list[np.ndarray]:
+    return [line.get_ydata() for line in ax.lines if len(line.get_ydata()) == len(ENERGY)]
+
+
+def test_one_line_a_pristine_structure_of_the_data_given():
+    (ax,) = figures.spectra_by_lithium(SPECTRA, INDEX, [MODALITY]).axes
+    assert {int(y.argmax()) for y in lines(ax)} == {30, 35}
+
+
+def test_failed_structures_and_absent_elements_have_no_line():
+    with_absent = {"a": spectrum(530), "b": spectrum(530, scale=0)}
+    (ax,) = figures.spectra_by_lithium(with_absent, INDEX, [MODALITY]).axes
+    assert len(lines(ax)) == 1
+
+
+def test_a_defect_is_drawn_as_its_difference_from_its_twin():
+    (ax,) = figures.spectra_by_defect(SPECTRA, INDEX, [MODALITY]).axes
+    (change,) = lines(ax)
+    assert np.allclose(change, (SPECTRA["c"] - SPECTRA["a"])[MODALITY])
+
+
+def predictions(model: str) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "target": "x_li",
+            "modalities": "all",
+            "model": model,
+            "structure_id": ["a", "a", "b", "b"],
+            "truth": [1.0, 1.0, 0.5, 0.5],
+            "prediction": [0.9, 1.0, 0.6, 0.7],
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "title"),
+    [("xgboost", "Li per f.u."), ("baseline", "Li per f.u. (not learnable)")],
+)
+def test_parity_says_when_a_target_was_not_learnable(model, title):
+    (ax,) = figures.parity(predictions(model), "all").axes
+    assert ax.get_title() == title
+    points = ax.containers[0].lines[0].get_xydata()
+    assert np.allclose(np.sort(points, axis=0), [[0.5, 0.65], [1.0, 0.95]])
+
+
+def card(**changes) -> pd.DataFrame:
+    row = {
+        "target": "x_li",
+        "prediction": 0.8,
+        "low": 0.6,
+        "high": 1.0,
+        "probability": np.nan,
+        "verdict": "ok",
+        "subset": "all",
+    }
+    return pd.DataFrame([row | changes])
+
+
+def test_a_card_holds_number_interval_and_verdict():
+    (ax,) = figures.inference_card(card(), "s", {"x_li": 0.75}).axes
+    assert [t.get_text() for t in ax.texts] == ["0.80  [0.60, 1.00]  ok"]
+    assert "used: all" in ax.get_title()
+
+
+def test_a_card_without_an_answer_says_so():
+    empty = card(prediction=np.nan, low=np.nan, high=np.nan, verdict="uncertain", subset=np.nan)
+    (ax,) = figures.inference_card(empty, "s", {}).axes
+    assert [t.get_text() for t in ax.texts] == ["no answer  uncertain"]
+    assert "used: nothing" in ax.get_title()
+
+
+def test_figures_are_written_as_svg_and_png(tmp_path):
+    figure = figures.parity(predictions("xgboost"), "all")
+    figures.save(figure, [tmp_path / "a.svg", tmp_path / "a.png"], dpi=50)
+    assert (tmp_path / "a.svg").read_text().lstrip().startswith("<?xml")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_empty_table_says_none(tmp_path):
+    tables.write(tmp_path / "t.html", pd.DataFrame(), "Failed", "why <b>")
+    page = (tmp_path / "t.html").read_text()
+    assert "None." in page
+    assert "why &lt;b&gt;" in page
+
+
+def test_tables_escape_what_files_say(tmp_path):
+    tables.write(tmp_path / "t.html", pd.DataFrame({"reason": ["<script>x</script>"]}), "T")
+    assert "<script>" not in (tmp_path / "t.html").read_text()

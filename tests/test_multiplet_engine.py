@@ -1,0 +1,254 @@
+"""The multiplet engine on real structures, and later stages on the files of two engines."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rawdata as synthetic
+from pymatgen.core import Structure
+
+from corefuse import calibration, config, edge_table, engines, ions, rawdata, spectra
+from corefuse.engines import multiplet as engine
+from corefuse.errors import InputError
+from corefuse.features import feature_energy
+
+EDGES = ("Mn L2,3", "Co L2,3", "Ni L2,3")
+SETTINGS = config.Multiplet(charge_transfer=False).model_dump()
+L3_SHARE = {"Mn": (0.50, 0.68), "Co": (0.62, 0.85), "Ni": (0.62, 0.80)}
+
+
+@pytest.fixture(scope="module")
+def cell(shared):
+    """Ni, Mn and Co sites of NMC622 with an oxygen vacancy, relaxed with CHGNet."""
+    path = shared / "reference" / "structures" / "r2scan_NMC622_x1.0_vacancy.json"
+    structure = Structure.from_dict(json.loads(path.read_text())["structure"])
+    structure.add_site_property("role", ["here"] * len(structure))
+    return structure
+
+
+def simulate(structure, folder, settings=SETTINGS, raw=None, edges=EDGES):
+    job = engines.Job("cell", structure, edges, settings, folder / "shared", raw or {})
+    return engines.simulate(engine.ENGINE, job, folder / "job")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("multiplet")
+
+
+@pytest.fixture(scope="module")
+def raw(cell, folder):
+    return simulate(cell, folder)
+
+
+def test_every_metal_site_has_one_channel_of_the_contract(raw, cell):
+    assert raw.attrs["status"] == "ok", raw.attrs["reason"]
+    metals = [i for i, s in enumerate(cell) if s.specie.symbol in ("Mn", "Co", "Ni")]
+    assert raw["site"].values.tolist() == metals
+    assert raw["intensity"].dims == ("channel", "energy")
+    assert raw["dos"].dims == ("channel", "l", "energy")
+    assert set(raw["role"].values) == {"here"}
+    assert np.diff(raw["energy_ev"]) == pytest.approx(rawdata.STEP_EV)
+    assert float(raw["intensity"].min()) > -1e-9
+    assert rawdata.holds_all_levels(raw)
+
+
+def test_sites_beside_the_vacancy_have_five_neighbours(cell):
+    metals = [i for i, s in enumerate(cell) if s.specie.symbol in ("Mn", "Co", "Ni")]
+    numbers = [len(engine.oxygen_vectors(cell, i, 2.7)) for i in metals]
+    assert numbers.count(5) == 3
+    assert numbers.count(6) == len(metals) - 3
+
+
+def test_valences_come_from_the_moments(raw):
+    found = list(json.loads(raw.attrs["ions"]).values())
+    assert raw.attrs["moments_from"] == "chgnet"
+    assert set(found) == {"Mn4+", "Co3+", "Ni2+", "Ni3+"}
+    assert found.count("Ni3+") == 1
+
+
+def test_each_ion_stands_at_its_measured_l3_and_has_its_own_branching(raw):
+    table = ions.load()
+    for channel in range(raw.sizes["channel"]):
+        one = raw.isel(channel=channel)
+        ion = table.ions[json.loads(raw.attrs["ions"])[str(int(one["site"]))]]
+        assert float(one["core_level_shift_ev"]) == pytest.approx(ion.l3_maximum_ev)
+        energy, intensity = one["energy_ev"].values, one["intensity"].values
+        l3 = energy < float(one["l2_start_ev"])
+        low, high = L3_SHARE[str(one["element"].values)]
+        assert low < intensity[l3].sum() / intensity.sum() < high
+        centre = (energy[l3] @ intensity[l3]) / intensity[l3].sum()
+        assert abs(centre) < 3
+
+
+def test_the_dos_counts_the_3d_holes(raw):
+    holes = raw["dos"].sum("energy").values * rawdata.STEP_EV
+    nominal = [10 - ions.load().ions[n].n_d for n in json.loads(raw.attrs["ions"]).values()]
+    assert holes[:, 2] == pytest.approx(nominal, rel=1e-3)
+    assert not holes[:, :2].any()
+
+
+def test_a_vacancy_changes_its_neighbour(raw, cell):
+    manganese = rawdata.of_edge(raw, "Mn L2,3")
+    numbers = [len(engine.oxygen_vectors(cell, int(i), 2.7)) for i in manganese["site"]]
+    assert sorted(numbers) == [5, 6]
+    five, six = (manganese["intensity"].values[numbers.index(n)] for n in (5, 6))
+    kernel = np.exp(-4 * np.log(2) * (np.arange(-40, 41) * rawdata.STEP_EV / 0.6) ** 2)
+    five, six = (np.convolve(x, kernel, "same") for x in (five, six))
+    assert np.linalg.norm(five - six) > 0.03 * np.linalg.norm(six)
+
+
+def test_what_was_solved_is_not_solved_again(raw, cell, folder, tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("solved again")
+
+    monkeypatch.setattr(engine.multiplet, "solve", refuse)
+    job = engines.Job("again", cell, EDGES, SETTINGS, folder / "shared")
+    again = engines.simulate(engine.ENGINE, job, tmp_path / "job")
+    assert again.attrs["cache_hits"] == again.sizes["channel"]
+    assert again["intensity"].values == pytest.approx(raw["intensity"].values)
+
+
+def test_another_parameter_is_another_problem(cell, folder, tmp_path):
+    changed = SETTINGS | {"ions": {"Co3+": {"ten_dq_crystal_field_ev": 2.5}}}
+    job = engines.Job("changed", cell, ("Co L2,3",), changed, folder / "shared")
+    assert engines.simulate(engine.ENGINE, job, tmp_path / "job").attrs["cache_hits"] == 0
+
+
+def gpaw_like(cell, moments, shifts):
+    made = synthetic.dataset([synthetic.channel("O K", {1.5: 1.0, 12.0: 3.0, 14.0: 3.0})], "cell")
+    return rawdata.with_atoms(made, moments, shifts)
+
+
+def test_gpaw_moments_win_and_its_shifts_count_from_the_mean_of_the_ion(cell, folder, tmp_path):
+    symbols = [s.specie.symbol for s in cell]
+    moments = [{"Mn": 3.0, "Ni": -1.7, "Co": 0.1}.get(s, 0.0) for s in symbols]
+    manganese = [i for i, s in enumerate(symbols) if s == "Mn"]
+    shifts = [-20.0] * len(cell)
+    shifts[manganese[0]], shifts[manganese[1]] = -30.1, -29.9
+    job = engines.Job(
+        "cell",
+        cell,
+        EDGES,
+        SETTINGS,
+        folder / "shared",
+        {"gpaw": gpaw_like(cell, moments, shifts)},
+    )
+    raw = engines.simulate(engine.ENGINE, job, tmp_path / "job")
+    assert raw.attrs["moments_from"] == "gpaw"
+    assert set(json.loads(raw.attrs["ions"]).values()) == {"Mn4+", "Co3+", "Ni2+"}
+    placed = rawdata.of_edge(raw, "Mn L2,3")["core_level_shift_ev"].values
+    assert placed - ions.load().ions["Mn4+"].l3_maximum_ev == pytest.approx([-0.1, 0.1])
+
+
+def test_later_stages_take_a_k_edge_from_gpaw_and_l_edges_from_multiplets(raw, cell, root):
+    table = edge_table.load(root / "resources" / "edges.yaml")
+    settings = config.Spectra(
+        techniques={"XAS": {"gaussian_fwhm_ev": 0.4, "edges": ["O K", *EDGES]}}
+    )
+    both = {"gpaw": gpaw_like(cell, [0.0] * len(cell), [0.0] * len(cell)), "multiplet": raw}
+    known = {
+        edge: calibration.calibrate(
+            both["gpaw" if edge == "O K" else "multiplet"], edge, settings, table[edge]
+        )
+        for edge in ("O K", *EDGES)
+    }
+    assert known["Mn L2,3"].constant_ev == 0.0
+    assert "Mn4+ L3 maximum" in known["Mn L2,3"].source
+    assert known["O K"].constant_ev != 0.0
+    assert calibration.from_json(calibration.to_json(known)) == known
+    out = spectra.process(both, settings, table, known)
+    assert out.attrs["status"] == "ok"
+    for edge in EDGES:
+        name = f"{edge[:2]}_L23"
+        energy, intensity = out[f"energy_{name}"].values, out[f"{name}-XAS"].values
+        assert np.isfinite(intensity).all()
+        l3_ev = ions.load().ions["Ni2+" if edge[:2] == "Ni" else _ion(edge)].l3_maximum_ev
+        assert feature_energy(energy, intensity, "peak") == pytest.approx(l3_ev, abs=1.0)
+        assert out[f"dos_{name}"].values[2].max() > 0
+
+
+def _ion(edge):
+    return {"Mn": "Mn4+", "Co": "Co3+"}[edge[:2]]
+
+
+def test_l2_gets_its_extra_width_and_nothing_is_split_twice(raw, root):
+    """Co3+: L2 as wide as the settings say, one L3 and one L2, not four lines."""
+    table = edge_table.load(root / "resources" / "edges.yaml")
+    heights = []
+    for extra in (0.0, 1.0):
+        settings = config.Spectra(
+            techniques={"XAS": {"gaussian_fwhm_ev": 0.2, "edges": ["Co L2,3"]}},
+            l2_extra_lorentzian_fwhm_ev=extra,
+        )
+        known = {"Co L2,3": calibration.calibrate(raw, "Co L2,3", settings, table["Co L2,3"])}
+        out = spectra.process({"multiplet": raw}, settings, table, known)
+        energy, intensity = out["energy_Co_L23"].values, out["Co_L23-XAS"].values
+        l2 = energy > feature_energy(energy, intensity, "peak") + 7
+        heights.append((intensity[~l2].max(), intensity[l2].max()))
+        assert intensity[energy > energy[intensity.argmax()] + 21].max() < 0.1 * intensity.max()
+    assert heights[0][0] == pytest.approx(heights[1][0], rel=0.05)
+    assert heights[1][1] < 0.75 * heights[0][1]
+
+
+def test_rotating_and_renumbering_the_crystal_changes_nothing(cell, tmp_path):
+    sites = [i for i, s in enumerate(cell) if s.specie.symbol == "Co"][:1]
+    turned = cell.copy()
+    turned.apply_operation(_rotation())
+    before = simulate(cell, tmp_path / "a", edges=("Co L2,3",))
+    after = simulate(turned, tmp_path / "b", edges=("Co L2,3",))
+    assert sites[0] in before["site"].values
+    # as broad as it is ever used: a hundred Lanczos steps leave lines sharper than that unsettled
+    kernel = np.exp(-4 * np.log(2) * (np.arange(-20, 21) * rawdata.STEP_EV / 0.3) ** 2)
+    pairs = zip(before["intensity"].values, after["intensity"].values, strict=True)
+    for one, other in pairs:
+        one, other = (np.convolve(x, kernel, "same") for x in (one, other))
+        assert np.abs(one - other).max() < 0.01 * one.max()
+
+
+def _rotation():
+    from pymatgen.core import SymmOp
+
+    return SymmOp.from_axis_angle_and_translation([1, 2, 3], 40)
+
+
+def test_a_metal_without_oxygen_fails_and_says_so(cell, tmp_path):
+    raw = simulate(cell, tmp_path, SETTINGS | {"bond_cutoff_angstrom": 1.6})
+    assert raw.attrs["status"] == "failed"
+    assert "no oxygen within 1.6 angstrom" in raw.attrs["reason"]
+
+
+def test_a_structure_without_moments_is_refused(cell, tmp_path):
+    bare = cell.copy()
+    bare.remove_site_property("magmom")
+    with pytest.raises(InputError, match="no magnetic moments"):
+        simulate(bare, tmp_path)
+
+
+def test_the_engine_does_metal_l_edges_only():
+    assert engine.ENGINE.edges == EDGES
+    with pytest.raises(InputError, match="multiplet can't compute O K"):
+        engines.check_edges("multiplet", ["O K"], "config.yaml")
+
+
+def test_the_table_names_a_source_for_everything():
+    table = ions.load()
+    assert set(table.ions) == set(config.IONS)
+    assert {ion.l3_source for ion in table.ions.values()} <= set(table.sources)
+    assert table.ions["Ni4+"].f4dd_final_ev == pytest.approx(9.399)  # edrixs has 8.399
+    assert all(set(config.ION_PARAMETERS) < set(ions.Ion.model_fields) for _ in table.ions)
+
+
+def test_a_broken_table_says_where(tmp_path):
+    text = Path(ions.TABLE).read_text().replace("l3_source: l3_cobalt", "l3_source: nowhere", 1)
+    path = tmp_path / "multiplet.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match="Co2\\+ cites 'nowhere'"):
+        ions.load(path)
+
+
+def test_the_config_refuses_an_ion_or_a_number_it_does_not_know():
+    for wrong in ({"Fe3+": {"delta_ev": 1.0}}, {"Mn4+": {"delta": 1.0}}):
+        with pytest.raises(ValueError, match="Input should be"):
+            config.Multiplet(ions=wrong)

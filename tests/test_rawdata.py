@@ -1,0 +1,62 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from corefuse import files, rawdata
+
+AXIS = rawdata.energy_axis(30.0)
+
+
+@given(
+    positions=arrays(float, 7, elements=st.floats(-4.9, 29.9)),
+    heights=arrays(float, 7, elements=st.floats(0, 10)),
+)
+def test_sticks_keep_area_and_first_moment(positions, heights):
+    density = rawdata.sticks_to_density(positions, heights, AXIS)
+    assert np.isclose(density.sum() * rawdata.STEP_EV, heights.sum())
+    moment = (density * AXIS).sum() * rawdata.STEP_EV
+    assert np.isclose(moment, (positions * heights).sum(), atol=1e-8)
+
+
+def test_sticks_outside_the_axis_are_left_out():
+    density = rawdata.sticks_to_density(np.array([-50.0, 31.0]), np.ones(2), AXIS)
+    assert not density.any()
+
+
+def test_axis_is_uniform_and_holds_zero():
+    assert np.allclose(np.diff(AXIS), rawdata.STEP_EV)
+    assert np.abs(AXIS).min() < 1e-9
+    assert np.isclose(AXIS[-1], 30.0)
+
+
+def _channel(edge: str, site: int) -> rawdata.Channel:
+    rng = np.random.default_rng(site)
+    return rawdata.Channel(
+        edge=edge,
+        site=site,
+        element=edge.split()[0],
+        role="oxygen",
+        intensity=rng.random(len(AXIS)),
+        dos=rng.random((3, len(AXIS))),
+        core_level_shift_ev=0.1 * site,
+        moment_mub=0.0,
+    )
+
+
+def test_schema_survives_a_file(tmp_path):
+    raw = rawdata.build([_channel("O K", 3), _channel("O K", 4), _channel("Li K", 0)], AXIS)
+    files.write_netcdf(tmp_path / "a.nc", raw)
+    back = files.read_netcdf(tmp_path / "a.nc")
+    assert back.attrs["status"] == "ok"
+    oxygen = rawdata.of_edge(back, "O K")
+    assert oxygen["site"].values.tolist() == [3, 4]
+    assert np.allclose(oxygen["intensity"], raw["intensity"].values[:2])
+    assert rawdata.of_edge(back, "Ni L2,3").sizes["channel"] == 0
+
+
+def test_a_failed_run_has_its_reason_and_no_spectra(tmp_path):
+    files.write_netcdf(tmp_path / "f.nc", rawdata.failed("SCF not converged"))
+    back = files.read_netcdf(tmp_path / "f.nc")
+    assert (back.attrs["status"], back.attrs["reason"]) == ("failed", "SCF not converged")
+    assert not back.data_vars

@@ -1,0 +1,252 @@
+import json
+import sys
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pymatgen.core import Structure
+
+from corefuse import defects, structures
+from corefuse.config import Structures
+from corefuse.errors import InputError
+from corefuse.plan import StructureSpec, plan
+
+NMC211 = {"Ni": 0.5, "Mn": 0.25, "Co": 0.25}
+
+
+def spec(seed=1, relaxation=None, decorations=1, **series) -> StructureSpec:
+    series = {"grade": "NMC211", "stoichiometry": NMC211, "decorations": decorations} | series
+    section = {"seed": seed, "series": [series], "relaxation": relaxation or {}}
+    return plan(Structures.model_validate(section))[-1]
+
+
+@pytest.fixture(scope="module")
+def made():
+    """Sixteen atoms with both defects, a few steps from the ideal sites."""
+    return structures.make(
+        spec(
+            relaxation={"max_steps": 3},
+            li_content=[0.5],
+            defects=[{"oxygen_vacancies": 1, "vacancy_next_to": "Mn", "antisite_pairs": 1}],
+        )
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    formula_units=st.sampled_from([4, 8]),
+    removed=st.integers(0, 3),
+    vacancies=st.integers(0, 2),
+    pairs=st.integers(0, 1),
+    excess=st.integers(0, 1),
+    seed=st.integers(0, 5),
+)
+def test_contents_are_those_of_the_atoms(formula_units, removed, vacancies, pairs, excess, seed):
+    n_li = formula_units - removed
+    built = structures.build(
+        spec(
+            seed=seed,
+            formula_units=formula_units,
+            li_content=[n_li / formula_units],
+            defects=[{"oxygen_vacancies": vacancies, "antisite_pairs": pairs, "excess_ni": excess}],
+        )
+    )
+    lost = min(excess, n_li - pairs)
+    number = Counter(s.specie.symbol for s in built)
+    assert number == Counter(
+        Li=n_li - lost,
+        Ni=formula_units // 2 + excess,
+        Mn=formula_units // 4,
+        Co=formula_units // 4,
+        O=2 * formula_units - vacancies,
+    )
+    found = structures.contents(built)
+    assert found["n_atoms"] == sum(number.values())
+    assert found["formula_units"] == formula_units
+    assert found["x_li"] == pytest.approx(number["Li"] / formula_units)
+    assert found["x_ni"] == pytest.approx(0.5 + excess / formula_units)
+    assert found["x_mn"] == found["x_co"] == 0.25
+    assert found["v_o_count"] == vacancies
+    assert found["v_o_fraction"] == vacancies / formula_units
+    assert found["antisite_count"] == pairs + excess
+    assert found["antisite_fraction"] == (pairs + excess) / formula_units
+    assert (
+        found["defect_class"]
+        == {
+            (False, False): "pristine",
+            (True, False): "vacancy",
+            (False, True): "antisite",
+            (True, True): "vacancy+antisite",
+        }[vacancies > 0, pairs + excess > 0]
+    )
+
+
+def test_labels_come_from_the_atoms_and_not_from_the_request(made):
+    edited = made.copy(properties=made.properties)
+    oxygen = next(i for i, s in enumerate(edited) if s.specie.symbol == "O")
+    nickel = next(
+        i
+        for i, s in enumerate(edited)
+        if s.specie.symbol == "Ni" and s.properties["sublattice"] == "Li"
+    )
+    edited.replace(nickel, "Li", properties=edited[nickel].properties)
+    edited.remove_sites([oxygen])
+    before, after = structures.labels(made), structures.labels(edited)
+    assert (before["v_o_count"], after["v_o_count"]) == (1, 2)
+    assert (before["antisite_count"], after["antisite_count"]) == (1, 0)
+    assert after["defect_class"] == "vacancy"
+    assert after["x_li"] == before["x_li"] + 0.25
+    assert after["x_ni"] == before["x_ni"] - 0.25
+
+
+def test_a_repeated_cell_has_the_same_fractions(made):
+    one, two = structures.contents(made), structures.contents(made * (2, 1, 1))
+    for name, value in one.items():
+        extensive = name in ("n_atoms", "formula_units", "v_o_count", "antisite_count")
+        assert two[name] == (2 * value if extensive else value)
+
+
+def test_a_seed_fixes_the_structure():
+    request = {"formula_units": 8, "li_content": [0.5], "defects": [{"oxygen_vacancies": 1}]}
+    first, again, other = (structures.build(spec(seed=s, **request)) for s in (1, 1, 2))
+    assert first.as_dict() == again.as_dict()
+    assert first.composition == other.composition
+    assert first != other
+
+
+def test_defects_of_a_parent_sit_on_one_host():
+    """Same metals and same Li order: what differs is the defect."""
+    request = {"formula_units": 8, "li_content": [0.5], "li_ordering": "random"}
+    perfect = structures.build(spec(**request))
+    defective = structures.build(spec(**request, defects=[{"oxygen_vacancies": 1}]))
+    ideal = perfect.site_properties["ideal_site"]
+    kept = [ideal.index(i) for i in defective.site_properties["ideal_site"]]
+    assert len(kept) == len(perfect) - 1
+    assert [perfect[i].species for i in kept] == [s.species for s in defective]
+    assert np.allclose(perfect.frac_coords[kept], defective.frac_coords)
+
+
+def test_decorations_differ_and_say_when_they_cannot():
+    first, second = (structures.build(spec(decorations=n)) for n in (1, 2))
+    assert first != second
+    assert not second.properties["decoration_repeats"]
+    repeated = structures.build(spec(grade="LiNiO2", stoichiometry=None, decorations=2))
+    assert repeated.properties["decoration_repeats"]
+
+
+def test_the_record_keeps_the_place_of_the_vacancy(made):
+    built = structures.build(StructureSpec.model_validate(made.properties["spec"]))
+    assert built.properties["defects"] == made.properties["defects"]
+    record = next(d for d in built.properties["defects"] if d["kind"] == "oxygen_vacancy")
+    assert record["ideal_site"] not in built.site_properties["ideal_site"]
+    distance = built.lattice.get_all_distances([record["frac_coords"]], built.frac_coords)[0]
+    assert distance.min() > 1.9
+    near = [site for site, d in zip(built, distance, strict=True) if d < 2.65]
+    assert "Mn" in {site.specie.symbol for site in near}
+    assert len(near) >= 3
+    beside = [s for s in built if s.properties["role"] == "neighbour_of_vacancy"]
+    assert beside == [s for s in near if s.properties["role"] != "antisite"]
+    assert beside
+
+
+def test_roles_and_sublattices_survive_relaxation(made):
+    unrelaxed = structures.build(StructureSpec.model_validate(made.properties["spec"]))
+    for name in ("sublattice", "role", "ideal_site"):
+        assert made.site_properties[name] == unrelaxed.site_properties[name]
+    assert made.species == unrelaxed.species
+    assert [s.specie.symbol for s in made if s.properties["role"] == "antisite"] == ["Ni", "Li"]
+
+
+def test_made_structures_carry_their_row_and_where_they_come_from(made):
+    row = made.properties["labels"]
+    assert tuple(row) == structures.COLUMNS
+    assert row == structures.labels(made)
+    assert row["structure_id"] == "NMC211-4fu-d0-li050-vo1Mn-as1"
+    assert row["parent_id"] == "NMC211-4fu-d0"
+    assert (row["relaxed"], row["relax_steps"], row["seed"]) == (False, 3, 1)
+    assert row["volume_a3_per_fu"] == pytest.approx(made.volume / 4)
+    assert made.properties["relaxation"]["versions"]["torch"]
+    assert set(made.site_properties) == {
+        "sublattice", "ideal_site", "role", "magmom", "oxidation_state",
+    }  # fmt: skip
+
+
+def test_making_it_again_gives_the_same(made):
+    again = structures.make(StructureSpec.model_validate(made.properties["spec"]))
+    assert np.allclose(again.cart_coords, made.cart_coords, atol=1e-4)
+    assert (
+        again.properties["relaxation"]["rattle_seed"]
+        == (made.properties["relaxation"]["rattle_seed"])
+    )
+
+
+def test_chgnet_may_choose_the_lithium():
+    built = structures.build(
+        spec(grade="LiCoO2", stoichiometry=None, li_content=[0.5], li_ordering="chgnet")
+    )
+    assert structures.contents(built)["x_li"] == 0.5
+
+
+def test_json_round_trip(made, tmp_path):
+    file = tmp_path / "structures" / "x.json"
+    structures.write(file, made)
+    again = structures.read(file)
+    assert again == made
+    assert again.site_properties == made.site_properties
+    assert again.properties == made.properties
+    assert structures.labels(again) == structures.labels(made)
+    assert type(again.site_properties["oxidation_state"][0]) is int
+
+
+def test_reading_a_structure_runs_no_code(made, tmp_path, monkeypatch):
+    (tmp_path / "trap.py").write_text("class Trap:\n    from_dict = print\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    data = made.as_dict()
+    data["sites"][0]["properties"]["role"] = {"@module": "trap", "@class": "Trap"}
+    file = tmp_path / "trap.json"
+    file.write_text(json.dumps(data))
+    assert structures.read(file).site_properties["role"][0]["@class"] == "Trap"
+    assert "trap" not in sys.modules
+    Structure.from_dict(data)
+    assert sys.modules.pop("trap")  # the reader of pymatgen falls for it
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"sites": []}', "not json", '{"sites": [{}]}'])
+def test_a_file_that_is_no_structure_is_refused(tmp_path, text):
+    file = tmp_path / "bad.json"
+    file.write_text(text)
+    with pytest.raises(InputError, match=r"bad.json: structure: not a corefuse structure .*Fix: "):
+        structures.read(file)
+
+
+def test_index_has_the_columns_of_the_contract(made, tmp_path):
+    file = tmp_path / "structures" / "index.csv"
+    row = structures.labels(made)
+    structures.write_index(file, [row, row | {"structure_id": "other", "relaxed": True}])
+    table = pd.read_csv(file)
+    assert tuple(table.columns) == structures.COLUMNS
+    assert table["structure_id"].tolist() == [row["structure_id"], "other"]
+    assert table["relaxed"].tolist() == [False, True]
+    assert table["x_li"][0] == row["x_li"]
+    assert table["energy_ev_per_atom"][0] == pytest.approx(row["energy_ev_per_atom"], rel=1e-15)
+    with pytest.raises(KeyError, match="x_li"):
+        structures.write_index(file, [{k: v for k, v in row.items() if k != "x_li"}])
+    assert len(pd.read_csv(file)) == 2
+
+
+def test_a_defect_without_room_stops_the_build():
+    with pytest.raises(ValueError, match=r"no oxygen next to Co is left\|"):
+        structures.build(spec(defects=[{"oxygen_vacancies": 7, "vacancy_next_to": "Co"}]))
+
+
+def test_ideal_sites_match_the_edits():
+    built = structures.build(spec(defects=[{"antisite_pairs": 1}]))
+    place = dict(zip(built.site_properties["ideal_site"], built, strict=True))
+    edits = [defects.Edit(**e) for e in built.properties["defects"]]
+    assert len(edits) == 2
+    for edit in edits:
+        assert place[edit.ideal_site].specie.symbol == edit.after
+        assert np.allclose(place[edit.ideal_site].frac_coords, edit.frac_coords)

@@ -1,0 +1,395 @@
+"""The rules themselves: what is planned, what an edit reruns, what a kill costs, what stops a run.
+
+Real Snakefile, rules, params and inputs; the scripts are stand-ins (see ``toy``).
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import yaml
+from toy import CONFIG, Toy, edited, environment, planned
+
+STAGES = {
+    *("structure", "structure_index", "simulate", "calibrate", "spectra", "dataset"),
+    *("train", "domain", "metrics", "infer", "attributions"),
+    *("figures_spectra", "figures_scores", "figures_attributions", "figures_inference"),
+    *("tables", "resolved_config", "report_html", "all"),
+}
+
+
+def together(run, cases):
+    """``run`` of every case, two at a time: case -> outcome."""
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(cases, pool.map(run, cases), strict=True))
+
+
+# --- every config of the project ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def fresh(root, tmp_path_factory):
+    """A copy in which nothing has run."""
+    return Toy(root, tmp_path_factory.mktemp("fresh"))
+
+
+@pytest.fixture(scope="module")
+def plans(fresh):
+    configs = sorted(p.name for p in (fresh.folder / "config").glob("*.yaml"))
+    return together(lambda name: fresh.run("-n", "--configfile", f"config/{name}"), configs)
+
+
+def test_every_config_plans_every_stage(plans, root):
+    assert {"config.yaml", "nmc.yaml"} <= plans.keys()
+    for done in plans.values():
+        assert set(planned(done)) == STAGES
+
+
+def test_the_demo_is_what_runs_without_arguments(fresh, plans):
+    done = fresh.run("-n", "--profile", "slurm")
+    assert planned(done) == planned(plans["config.yaml"])
+    assert "Unknown" not in done.stdout
+
+
+def test_one_simulation_for_every_structure(plans):
+    for done in plans.values():
+        jobs = planned(done)
+        assert jobs["structure"] >= 20
+        assert jobs["simulate"] % jobs["structure"] == 0  # one a structure and engine
+        assert jobs["simulate"] > 0
+
+
+# --- a run that is killed and started again -------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def killed(root, tmp_path_factory):
+    """A toy that was killed in its second simulation: with what its journal held then."""
+    toy = Toy(root, tmp_path_factory.mktemp("toy"))
+    toy.write("toy", CONFIG)
+    process = subprocess.Popen(
+        toy.command("--configfile", "toy.yaml", "--cores", "1", "--rerun-incomplete"),
+        cwd=toy.folder,
+        env=environment(TOY_HANG="yes"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        end = time.monotonic() + 120
+        while sum(line.startswith("start simulate") for line in toy.journal()) < 2:
+            assert process.poll() is None and time.monotonic() < end
+            time.sleep(0.05)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return toy, toy.journal()
+
+
+@pytest.fixture(scope="module")
+def restarted(killed):
+    """What Snakemake said when it was started again, until the end."""
+    toy, _ = killed
+    toy.run("--configfile", "toy.yaml", "--unlock")
+    return toy.run("--configfile", "toy.yaml", "--cores", "2", "--rerun-incomplete")
+
+
+@pytest.fixture(scope="module")
+def finished(killed, restarted):
+    """The toy after that."""
+    assert restarted.returncode == 0, restarted.stdout
+    return killed[0]
+
+
+def test_a_kill_costs_only_what_was_running(killed, finished):
+    before, after = killed[1], finished.journal()
+    assert before == after[: len(before)]
+    done_before = {line for line in before if line.startswith("end ")}
+    assert {line.split()[1] for line in done_before} >= {"structure", "simulate"}
+    unfinished = [line for line in before if line.replace("start", "end", 1) not in done_before]
+    assert len(unfinished) == 1 and unfinished[0].startswith("start simulate")
+    assert unfinished[0] in after[len(before) :]
+    ends = Counter(line for line in after if line.startswith("end "))
+    assert set(ends.values()) == {1}
+    assert sum(line.startswith("end simulate") for line in ends) == STRUCTURES
+
+
+def test_a_run_says_how_many_structures_are_left(restarted):
+    assert "[corefuse] simulate: 1 of 4 structures done, 3 left" in restarted.stdout
+
+
+def test_the_report_is_one_file_with_every_figure_and_the_config(finished):
+    report = (finished.folder / "results" / "toy" / "report.html").read_text()
+    for name in ("spectra_by_lithium", "scores", "shap_x_li", "inference_mine", "tables/metrics"):
+        assert name in report
+    assert "config.yaml" in report
+
+
+def test_every_job_leaves_a_log_and_a_benchmark(finished):
+    folder = finished.folder / "results" / "toy"
+    jobs = {" ".join(line.split()[1:]) for line in finished.journal()}
+    assert len(list((folder / "benchmarks").rglob("*.tsv"))) == len(jobs) + 2  # config, report_html
+
+
+# --- what an edit reruns --------------------------------------------------------------------------
+
+STRUCTURES = len(CONFIG["structures"]["series"])
+MORE = {"grade": "NC13", "stoichiometry": {"Ni": 0.25, "Co": 0.75}, "formula_units": 4}
+SPECTRUM = {"edge": "O K", "technique": "EELS", "file": "mine.csv"}
+REPORT = Counter(["report_html", "all"])
+CONFIG_FILE = Counter(["resolved_config"]) + REPORT
+FIGURES = Counter(
+    f"figures_{what}" for what in ("spectra", "scores", "attributions", "inference", "measured")
+) + Counter(["tables"])
+READ = Counter({"infer": 2, "figures_inference": 1, "tables": 1}) + CONFIG_FILE
+SCORED = Counter(["metrics", "figures_scores", "figures_attributions"]) + READ
+TRAINED = Counter({"train": 2, "attributions": 2}) + SCORED
+DATASET = Counter(["dataset", "domain"]) + TRAINED
+SPECTRA = Counter(["calibrate", "spectra", "figures_spectra", "figures_measured"]) + DATASET
+ONE_SAMPLE = Counter({"infer": 1, "figures_inference": 1, "figures_measured": 1, "tables": 1})
+
+EDITS = {
+    "one series more": (
+        edited("structures.series", [MORE, *CONFIG["structures"]["series"]]),
+        Counter({"structure": 1, "structure_index": 1, "simulate": 1}) + SPECTRA,
+    ),
+    "structures.relaxation": (
+        edited("structures.relaxation.max_steps", 99),
+        Counter({"structure": 4, "structure_index": 1, "simulate": 4}) + SPECTRA,
+    ),
+    "simulation.gpaw": (
+        edited("simulation.gpaw.plane_wave_cutoff_ev", 310),
+        Counter({"simulate": 4}) + SPECTRA,
+    ),
+    "spectra": (edited("spectra.final_state_lorentzian_fwhm_per_ev", 0.2), SPECTRA),
+    "dataset": (edited("dataset.views", 9), DATASET),
+    "train.trials": (edited("train.trials", 7), TRAINED),
+    "train.seed": (edited("train.seed", 7), Counter(["domain"]) + TRAINED),
+    "train.subsets": (
+        edited("train.subsets", {"each": "each", "all": ["all"]}),
+        Counter(["domain"]) + TRAINED,
+    ),
+    "one target less": (edited("train.targets", ["x_li"]), SCORED),
+    "one target more": (
+        edited("train.targets", ["x_ni", *CONFIG["train"]["targets"]]),
+        Counter({"train": 1, "attributions": 1}) + SCORED,
+    ),
+    "infer.confidence": (edited("infer.confidence", 0.8), READ),
+    "one sample more": (
+        edited(
+            "infer.samples",
+            [{"name": "other", "spectra": [SPECTRUM]}, *CONFIG["infer"]["samples"]],
+        ),
+        ONE_SAMPLE + CONFIG_FILE,
+    ),
+    "one sample's axis": (
+        edited("infer.samples.0.spectra.0.energy_offset_ev", 0.5),
+        ONE_SAMPLE + CONFIG_FILE,
+    ),
+    "report": (edited("report.png_dpi", 99), FIGURES + CONFIG_FILE),
+}
+
+
+def retyped(value):
+    """Keys the other way round, whole numbers as floats and floats as whole numbers: the same."""
+    if isinstance(value, dict):
+        return {key: retyped(value[key]) for key in reversed(value)}
+    if isinstance(value, list):
+        return [retyped(item) for item in value]
+    if isinstance(value, int):
+        return float(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+@pytest.fixture(scope="module")
+def reruns(finished):
+    """Edit -> dry run; nothing of it changes the toy."""
+    for i, (config, _) in enumerate(EDITS.values()):
+        finished.write(f"edit-{i}", config)
+    names = {case: f"edit-{i}.yaml" for i, case in enumerate(EDITS)}
+    names["retyped"] = finished.write("retyped", retyped(CONFIG))
+    file = finished.folder / names["retyped"]
+    file.write_text(f"# a comment\n\n{file.read_text()}\n# the end\n")
+    names["resolved"] = "results/toy/config.yaml"
+    return together(lambda case: finished.run("-n", "--configfile", names[case]), names)
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_reruns_exactly_what_depends_on_it(edit, reruns):
+    assert planned(reruns[edit]) == EDITS[edit][1]
+
+
+def test_comments_key_order_and_number_style_rerun_nothing(reruns):
+    assert planned(reruns["retyped"]) == Counter()
+
+
+def test_the_resolved_config_is_the_config_of_the_run(reruns):
+    assert planned(reruns["resolved"]) == Counter()
+
+
+def test_only_the_new_structure_is_built(reruns):
+    said = reruns["one series more"].stdout
+    built = re.findall(r"^rule structure:\n\s+output: (\S+)", said, re.MULTILINE)
+    assert built == ["results/toy/structures/NC13-4fu-d0-li100-pristine.json"]
+
+
+def test_edited_code_reruns_its_stage_and_edited_comments_nothing(finished, reruns):
+    package = finished.folder / "workflow" / "corefuse"
+    for module, addition in (("train", "# only a comment\n"), ("figures", "EXTRA = 1\n")):
+        with (package / f"{module}.py").open("a") as file:
+            file.write(addition)
+    done = finished.run("-n", "--configfile", "toy.yaml")
+    assert planned(done) == Counter({"attributions": 2}) + FIGURES + REPORT
+
+
+# --- what stops a run -----------------------------------------------------------------------------
+
+ENERGIES = [500 + i / 4 for i in range(400)]
+
+
+def spectrum(energies, intensities=None):
+    rows = zip(energies, intensities or [1 + (e > 530) for e in energies], strict=True)
+    return "energy,intensity\n" + "".join(f"{e},{y}\n" for e, y in rows)
+
+
+MEASURED = "infer.samples.0.spectra.0"
+BAD_SPECTRA = {
+    "unreadable": ("just words\nmore words\n", "no two columns of numbers"),
+    "not monotonic": (spectrum([*ENERGIES[:200], 510.0, *ENERGIES[201:]]), "not monotonic"),
+    "NaN": (
+        spectrum(ENERGIES, [float("nan") if e == 540 else 1.0 for e in ENERGIES]),
+        "intensity is nan",
+    ),
+    "of another edge": (spectrum([e + 300 for e in ENERGIES]), "but O K needs 525 to 555 eV"),
+    "in keV": (spectrum([e / 1000 for e in ENERGIES]), "look like keV"),
+}
+BAD_CONFIGS = {  # edited key, value, key in the message, part of the problem
+    "misspelt key": ("train.trails", 3, "train.trails", "did you mean 'trials'"),
+    "unknown element": (
+        *("structures.series.0.stoichiometry", {"Fe": 1.0}),
+        *("structures.series.0.stoichiometry.Fe", "'Fe' is not valid"),
+    ),
+    "unknown edge": ("simulation.edges.Fe K", "gpaw", "simulation.edges.Fe K", "'Mn L2,3'"),
+    "stoichiometry": ("structures.series.0.grade", "NMC622", "structures.series.0.grade", "Ni 1.2"),
+    "lithium": (
+        *("structures.series.0.li_content", [1.5]),
+        *("structures.series.0.li_content", "between 0 and 1"),
+    ),
+    "no such file": (f"{MEASURED}.file", "nowhere.csv", "O_K-EELS", "cannot be read"),
+}
+
+
+@pytest.fixture(scope="module")
+def stopped(fresh):
+    """Bad input -> what Snakemake said."""
+    base = CONFIG | {"name": "bad"}
+    commands = {}
+    for i, (case, (key, value, *_)) in enumerate(BAD_CONFIGS.items()):
+        raw = edited(key, value, base)
+        commands[case] = ["--configfile", fresh.write(f"bad-{i}", raw)]
+    for i, (case, (text, _)) in enumerate(BAD_SPECTRA.items()):
+        (fresh.folder / f"spectrum-{i}.csv").write_text(text)
+        raw = edited(f"{MEASURED}.file", f"spectrum-{i}.csv", base)
+        commands[case] = ["--configfile", fresh.write(f"bad-spectrum-{i}", raw)]
+    good = fresh.write("good", base)
+    commands["on the command line"] = ["--configfile", good, "--config", "train={trials: few}"]
+    return together(lambda case: fresh.run("--cores", "1", *commands[case]), commands)
+
+
+def complaint(done):
+    """The one line that a bad input deserves."""
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout
+    lines = [line for line in done.stdout.splitlines() if line.startswith("corefuse: ")]
+    assert len(lines) == 1, done.stdout
+    assert ". Fix: " in lines[0]
+    return lines[0]
+
+
+@pytest.mark.parametrize("case", BAD_CONFIGS)
+def test_a_bad_config_stops_the_run_with_one_line(case, stopped):
+    _, _, key, problem = BAD_CONFIGS[case]
+    line = complaint(stopped[case])
+    assert ".yaml: " in line or "nowhere.csv: " in line
+    assert f"{key}: " in line
+    assert problem in line
+
+
+@pytest.mark.parametrize("case", BAD_SPECTRA)
+def test_a_bad_spectrum_stops_the_run_with_one_line(case, stopped):
+    line = complaint(stopped[case])
+    number = list(BAD_SPECTRA).index(case)
+    assert line.startswith(f"corefuse: spectrum-{number}.csv: infer.samples.mine.O_K-EELS: ")
+    assert BAD_SPECTRA[case][1] in line
+
+
+def test_a_bad_value_on_the_command_line_stops_the_run_too(stopped):
+    assert "train.trials: 'few' is not valid" in complaint(stopped["on the command line"])
+
+
+def test_bad_input_starts_nothing(stopped, fresh):
+    assert stopped
+    assert fresh.journal() == []
+    assert not (fresh.folder / "results").exists()
+
+
+# --- style, and the commands around Snakemake -----------------------------------------------------
+
+
+def test_snakemake_has_nothing_to_criticise(fresh):
+    done = fresh.run("--lint")
+    assert done.returncode == 0, done.stdout
+    assert "Congratulations" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["snakefmt", "--check", "Snakefile", "workflow/rules"],
+        ["ruff", "check", "--no-cache", "."],
+        ["ruff", "format", "--no-cache", "--check", "."],
+    ],
+    ids=lambda c: " ".join(c[:2]),
+)
+def test_formatters_have_nothing_to_change(command, root):
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=root, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_make_help_lists_every_command(root):
+    done = subprocess.run(["make", "help"], cwd=root, capture_output=True, text=True, check=True)
+    phony = re.search(r"^\.PHONY: (.*)$", (root / "Makefile").read_text(), re.MULTILINE)[1].split()
+    assert [line.split()[0] for line in done.stdout.splitlines()] == phony
+    assert all(len(line.split()) > 2 for line in done.stdout.splitlines())
+
+
+def test_the_set_up_script_is_sound(root):
+    script = root / "envs" / "setup.sh"
+    assert os.access(script, os.X_OK)
+    assert "set -euo pipefail" in script.read_text()
+    subprocess.run(["bash", "-n", script], check=True)
+    if shutil.which("shellcheck"):
+        subprocess.run(["shellcheck", script], check=True)
+
+
+def test_ci_runs_the_tests(root):
+    script = root / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert script.read_text().strip().endswith("make test")
+
+
+def test_the_files_around_the_workflow_parse(root):
+    catalogue = yaml.safe_load((root / ".snakemake-workflow-catalog.yml").read_text())
+    assert catalogue["usage"]
+    citation = yaml.safe_load((root / "CITATION.cff").read_text())
+    assert citation["license"] == "GPL-3.0-or-later"
+    assert "GNU GENERAL PUBLIC LICENSE" in (root / "LICENSE").read_text()

@@ -1,0 +1,3 @@
+"""corefuse: from a defective crystal to its core-level spectra, and back."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,99 @@
+"""Everything that can be checked before a run starts, in the main process only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from corefuse.config import Config
+from corefuse.errors import InputError
+from corefuse.plan import StructureSpec
+
+
+def before_start(
+    config: Config,
+    specs: Mapping[str, StructureSpec],
+    config_file: str,
+    edges_file: str,
+) -> None:
+    """Raise InputError for a fault that only shows with files and plan at hand."""
+    from corefuse import engines  # a second of imports that jobs need not pay
+
+    for engine, edges in config.simulation.engines().items():
+        engines.check_edges(engine, edges, config_file)
+    _check_edges_occur(config, specs, config_file)
+    _check_parents(config, specs, config_file)
+    _check_sample_names(config, specs, config_file)
+    if config.infer.samples:
+        from corefuse import edge_table, measured  # numpy and readers, only when needed
+
+        measured.check_files(config.infer.samples, edge_table.load(edges_file))
+
+
+def engine_revision(engine: str) -> int:
+    """The engine's revision, a rerun trigger of its simulations."""
+    from corefuse import engines
+
+    return engines.get(engine).revision
+
+
+def engine_inputs(engine: str, configured: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Engines whose raw files this one reads, of those that run; project files it depends on."""
+    from corefuse import engines
+
+    found = engines.get(engine)
+    return [name for name in found.reads if name in configured], list(found.resources)
+
+
+def _check_edges_occur(
+    config: Config, specs: Mapping[str, StructureSpec], config_file: str
+) -> None:
+    present = {"O", "Li"} | {metal for s in specs.values() for metal in s.metals}
+    for edge in config.simulation.edges:
+        element = edge.split()[0]
+        if element not in present:
+            raise InputError(
+                config_file,
+                f"simulation.edges.{edge}",
+                f"no structure contains {element}",
+                "drop the edge or add a series with it",
+            )
+
+
+def _check_parents(config: Config, specs: Mapping[str, StructureSpec], config_file: str) -> None:
+    parents = {s.parent_id for s in specs.values()}
+    for parent in config.dataset.holdout_parents:
+        if parent not in parents:
+            raise InputError(
+                config_file,
+                "dataset.holdout_parents",
+                f"no parent is called {parent!r}",
+                f"use some of {', '.join(sorted(parents))}",
+            )
+    outer, inner = config.train.outer_folds, config.train.inner_folds
+    left = len(parents) - len(set(config.dataset.holdout_parents))
+    left_by_largest_fold = left - math.ceil(left / outer)
+    for key, folds, there in (
+        ("outer_folds", outer, left),
+        ("inner_folds", inner, left_by_largest_fold),
+    ):
+        if there < folds:
+            raise InputError(
+                config_file,
+                f"train.{key}",
+                f"{folds} folds need as many parents, {there} are left to train on",
+                "add series or decorations, or use fewer folds",
+            )
+
+
+def _check_sample_names(
+    config: Config, specs: Mapping[str, StructureSpec], config_file: str
+) -> None:
+    for i, sample in enumerate(config.infer.samples):
+        if sample.name in specs:
+            raise InputError(
+                config_file,
+                f"infer.samples.{i}.name",
+                f"a structure is called {sample.name!r} too",
+                "give the sample another name",
+            )

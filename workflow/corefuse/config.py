@@ -1,0 +1,504 @@
+"""The typed configuration: single source of the defaults, the checks and the key reference.
+
+Importing this module is cheap (pydantic only), because the Snakefile imports it in every job.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import reprlib
+from fractions import Fraction
+from math import isclose
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from corefuse.edges import EDGES, TECHNIQUES, modality_id
+from corefuse.errors import InputError
+
+METALS = ("Ni", "Mn", "Co")
+GRADES: dict[str, dict[str, float]] = {
+    "NMC111": {"Ni": 1 / 3, "Mn": 1 / 3, "Co": 1 / 3},
+    "NMC532": {"Ni": 0.5, "Mn": 0.3, "Co": 0.2},
+    "NMC622": {"Ni": 0.6, "Mn": 0.2, "Co": 0.2},
+    "NMC811": {"Ni": 0.8, "Mn": 0.1, "Co": 0.1},
+    "LiNiO2": {"Ni": 1.0},
+    "LiCoO2": {"Co": 1.0},
+}
+REGRESSION_TARGETS = ("x_li", "x_ni", "x_mn", "x_co", "v_o_fraction", "antisite_fraction")
+CLASS_TARGETS = ("v_o_present", "antisite_present")
+TARGETS = (*REGRESSION_TARGETS, *CLASS_TARGETS)
+
+IONS = ("Mn2+", "Mn3+", "Mn4+", "Co2+", "Co3+", "Co4+", "Ni2+", "Ni3+", "Ni4+")
+ION_PARAMETERS = (
+    *("slater_scale", "slater_scale_crystal_field", "bond_angstrom"),
+    *("ten_dq_ev", "ten_dq_crystal_field_ev", "v_eg_ev", "v_t2g_ev", "ligand_ten_dq_ev"),
+    *("delta_ev", "udd_ev", "upd_ev", "l3_maximum_ev"),
+    *("f2dd_initial_ev", "f4dd_initial_ev", "f2dd_final_ev", "f4dd_final_ev"),
+    *("f2pd_ev", "g1pd_ev", "g3pd_ev"),
+    *("zeta_3d_initial_ev", "zeta_3d_final_ev", "zeta_2p_ev"),
+)
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Metal = Literal["Ni", "Mn", "Co"]
+EdgeName = Literal[tuple(EDGES)]  # type: ignore[valid-type]
+Technique = Literal[TECHNIQUES]  # type: ignore[valid-type]
+Target = Literal[TARGETS]  # type: ignore[valid-type]
+IonName = Literal[IONS]  # type: ignore[valid-type]
+IonParameter = Literal[ION_PARAMETERS]  # type: ignore[valid-type]
+EngineName = Literal["gpaw", "multiplet"]
+
+
+def _no_repeats(values: list[Any]) -> list[Any]:
+    for i, value in enumerate(values):
+        if value in values[:i]:
+            raise ValueError(f"{value!r} stands there twice|drop one of them|")
+    return values
+
+
+Unique = AfterValidator(_no_repeats)
+
+
+class Section(BaseModel):
+    """A frozen mapping that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Defect(Section):
+    """Point defects put into one cell; all zero is the pristine cell."""
+
+    oxygen_vacancies: int = Field(0, ge=0, description="oxygen atoms removed")
+    vacancy_next_to: Metal | None = Field(
+        None, description="element in the first shell of every vacancy; null: any oxygen"
+    )
+    antisite_pairs: int = Field(0, ge=0, description="Li and Ni atoms that change places")
+    excess_ni: int = Field(0, ge=0, description="Li-layer sites filled by Ni, Li lost")
+
+    @property
+    def label(self) -> str:
+        """A short file-name-safe description, e.g. ``vo1Ni-as1``."""
+        near = self.vacancy_next_to or ""
+        parts = [f"vo{self.oxygen_vacancies}{near}"] if self.oxygen_vacancies else []
+        parts += [f"as{self.antisite_pairs}"] if self.antisite_pairs else []
+        parts += [f"xni{self.excess_ni}"] if self.excess_ni else []
+        return "-".join(parts) or "pristine"
+
+
+class Series(Section):
+    """One composition: every decoration x every Li content x every defect."""
+
+    grade: Name = Field(description=f"{', '.join(GRADES)}, or any name with a stoichiometry")
+    stoichiometry: dict[Metal, Annotated[float, Field(gt=0, le=1)]] | None = Field(
+        None, description="metal fractions that add to 1, for a grade of your own"
+    )
+    formula_units: int | None = Field(
+        None, ge=1, description="LiMO2 units in the cell (4 atoms each); null: the section's"
+    )
+    decorations: int = Field(1, ge=1, description="arrangements of the metals, one parent each")
+    li_content: list[float] = Field(
+        [1.0], min_length=1, description="Li per formula unit left in the Li layer"
+    )
+    li_ordering: Literal["ewald", "chgnet", "random"] = Field(
+        "ewald", description="how the Li sites to empty are chosen"
+    )
+    defects: list[Defect] = Field([Defect()], min_length=1, description="each entry makes one cell")
+
+    def metals(self) -> dict[str, float]:
+        """Metal fractions per formula unit, summing to one."""
+        return dict(self.stoichiometry or GRADES[self.grade])
+
+    @model_validator(mode="after")
+    def _stoichiometry_known(self) -> Series:
+        if self.stoichiometry is None and self.grade not in GRADES:
+            raise ValueError(
+                f"unknown grade {self.grade!r}|use one of {', '.join(GRADES)} "
+                "or give stoichiometry: {Ni: .., Mn: .., Co: ..}|grade"
+            )
+        total = sum(self.metals().values())
+        if not isclose(total, 1.0, abs_tol=0.005):
+            raise ValueError(
+                f"it adds to {total:g}|make the metal fractions add to 1|stoichiometry"
+            )
+        for x in self.li_content:
+            if not 0 <= x <= 1:
+                raise ValueError(f"{x:g} is out of range|use values between 0 and 1|li_content")
+        return self
+
+
+class Relaxation(Section):
+    """CHGNet relaxation of cell and ions (r2SCAN weights)."""
+
+    fmax_ev_per_angstrom: float = Field(0.05, gt=0, description="largest force left")
+    max_steps: int = Field(150, ge=1, description="LBFGS steps before it is called unrelaxed")
+    rattle_angstrom: float = Field(0.02, ge=0, description="seeded noise before relaxing")
+
+
+class Structures(Section):
+    """Which crystals are built."""
+
+    seed: int = Field(1, ge=0, description="seed of every random choice in this stage")
+    formula_units: int = Field(4, ge=1, description="LiMO2 units in a cell, 4 atoms each")
+    relaxation: Relaxation = Relaxation()
+    series: list[Series] = Field(min_length=1, description="the compositions")
+
+    @model_validator(mode="after")
+    def _fits_the_cell(self) -> Structures:
+        for i, series in enumerate(self.series):
+            try:
+                check_series_fits(series, series.formula_units or self.formula_units)
+            except ValueError as fault:
+                problem, fix, key = str(fault).rsplit("|", 2)
+                raise ValueError(f"{problem}|{fix}|series.{i}.{key}") from None
+        return self
+
+
+class Gpaw(Section):
+    """GPAW: plane waves, spin-polarised PBE+U, initial-state core orbitals on all atoms."""
+
+    plane_wave_cutoff_ev: float = Field(300.0, ge=200, description="plane-wave cutoff")
+    kpoint_spacing_per_angstrom: float = Field(
+        0.7, gt=0, description="largest distance of k points (2 pi included), shifted mesh"
+    )
+    smearing_ev: float = Field(0.1, gt=0, description="Fermi-Dirac width")
+    hubbard_u_ev: dict[Metal, float] = Field(
+        {"Mn": 3.9, "Co": 3.32, "Ni": 6.2}, description="U on the 3d shell (Materials Project)"
+    )
+    spectrum_max_ev: float = Field(35.0, ge=30, description="highest final state above E_F")
+    density_tolerance: float = Field(1e-3, gt=0, description="SCF: electrons per valence electron")
+    max_scf_steps: int = Field(120, ge=1, description="SCF steps of one attempt")
+
+
+class Multiplet(Section):
+    """Multiplets: exact diagonalisation of 2p-3d with ligand field and one ligand shell."""
+
+    charge_transfer: bool = Field(True, description="keep one ligand shell; false: crystal field")
+    ligand_holes: dict[IonName, Annotated[int, Field(ge=1, le=10)]] = Field(
+        {"Mn2+": 1, "Mn3+": 1, "Mn4+": 1, "Co4+": 2},
+        description="ligand holes kept at most; all of them where an ion is not named",
+    )
+    bond_cutoff_angstrom: float = Field(2.7, gt=1.5, description="oxygen nearer than this is bound")
+    temperature_k: float = Field(300.0, gt=0, description="of the Boltzmann average")
+    lanczos_steps: int = Field(200, ge=20, description="length of the continued fraction")
+    ions: dict[IonName, dict[IonParameter, float]] = Field(
+        {}, description="ion: its numbers that replace those of resources/multiplet.yaml"
+    )
+
+
+class Simulation(Section):
+    """Which engine computes which edge, and how."""
+
+    edges: dict[EdgeName, EngineName] = Field(
+        min_length=1, description="edge: engine that computes it"
+    )
+    gpaw: Gpaw = Gpaw()
+    multiplet: Multiplet = Multiplet()
+
+    def engines(self) -> dict[str, list[str]]:
+        """Engine name -> its edges, in the order of ``EDGES`` however the config is sorted."""
+        out: dict[str, list[str]] = {}
+        for edge in (e for e in EDGES if e in self.edges):
+            out.setdefault(self.edges[edge], []).append(edge)
+        return out
+
+
+class TechniqueSettings(Section):
+    """One way to measure: its instrument width and the edges taken with it."""
+
+    gaussian_fwhm_ev: float = Field(gt=0, description="instrument width, full width at half max")
+    edges: Annotated[list[EdgeName], Unique] = Field(
+        min_length=1, description="edges simulated for this technique"
+    )
+
+
+class Spectra(Section):
+    """From unbroadened site spectra to calibrated, normalised edges."""
+
+    techniques: dict[Technique, TechniqueSettings] = Field(
+        min_length=1, description="technique: its width and edges"
+    )
+    final_state_lorentzian_fwhm_per_ev: float = Field(
+        0.1, ge=0, description="growth of the lifetime width with energy above the edge"
+    )
+    l2_extra_lorentzian_fwhm_ev: float = Field(
+        0.4, ge=0, description="Coster-Kronig width of L2 on top of the tabulated one"
+    )
+
+    def modalities(self) -> list[str]:
+        """Ids such as ``O_K-XAS``, in the order of ``TECHNIQUES`` and ``EDGES``."""
+        taken = [(t, self.techniques[t].edges) for t in TECHNIQUES if t in self.techniques]
+        return [modality_id(e, t) for t, edges in taken for e in EDGES if e in edges]
+
+
+class Dataset(Section):
+    """Augmentation and the structures kept away from training."""
+
+    seed: int = Field(1, ge=0, description="seed of every augmented view")
+    views: int = Field(8, ge=1, description="noisy views of each structure")
+    signal_to_noise: float = Field(60.0, gt=0, description="SNR at the edge maximum")
+    shift_ev: float = Field(0.15, ge=0, description="standard deviation of the energy shift")
+    broadening_jitter_ev: float = Field(
+        0.2, ge=0, description="largest extra Gaussian FWHM of a view"
+    )
+    background: float = Field(
+        0.02, ge=0, description="residual linear background, share of the mean intensity"
+    )
+    holdout_parents: list[Name] = Field(
+        [], description="parents never trained on; infer reads their structures"
+    )
+
+
+class Train(Section):
+    """Targets, modality subsets and the nested, grouped cross-validation."""
+
+    seed: int = Field(1, ge=0, description="seed of folds, search and bootstrap")
+    targets: Annotated[list[Target], Unique] = Field(
+        list(TARGETS), min_length=1, description="what is predicted"
+    )
+    subsets: dict[Name, Literal["each", *TECHNIQUES] | list[str]] = Field(
+        {"each": "each", "XAS": "XAS", "EELS": "EELS", "all": ["all"]},
+        description="name: 'each' (one model a modality), a technique, [all], or modality ids",
+    )
+    outer_folds: int = Field(5, ge=2, description="grouped folds that are scored")
+    inner_folds: int = Field(3, ge=2, description="grouped folds that optuna tunes on")
+    trials: int = Field(20, ge=1, description="optuna trials of each search")
+    max_trees: int = Field(300, ge=10, description="upper end of the number of trees")
+    bootstrap: int = Field(1000, ge=100, description="resamples of groups for the intervals")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="level of the score intervals")
+
+
+class MeasuredSpectrum(Section):
+    """One measured file and the edge it holds."""
+
+    edge: EdgeName = Field(description="edge in the file")
+    technique: Technique = Field(description="XAS or EELS")
+    file: str = Field(description=".csv .txt .dat .xdi or .msa, from the run's folder")
+    energy_unit: Literal["eV", "keV"] = Field("eV", description="unit of the file's energies")
+    energy_scale: float = Field(1.0, gt=0, description="true energy = scale * energy + offset")
+    energy_offset_ev: float = Field(0.0, description="see energy_scale, after the unit")
+
+
+class Sample(Section):
+    """What was measured on one specimen."""
+
+    name: Name = Field(description="results/<name>/inference/<sample>.csv")
+    spectra: list[MeasuredSpectrum] = Field(min_length=1, description="one entry an edge")
+
+
+class Infer(Section):
+    """What is read with the trained models."""
+
+    confidence: float = Field(0.9, gt=0.5, lt=1, description="level of the conformal intervals")
+    samples: list[Sample] = Field([], description="measured samples; held-out parents come free")
+
+
+class Report(Section):
+    """Looks of the report."""
+
+    title: str = Field("corefuse", description="headline of the report")
+    png_dpi: int = Field(150, ge=50, description="resolution of the PNG figures")
+
+
+class Config(Section):
+    """A whole run."""
+
+    name: Name = Field(description="results go to results/<name>")
+    structures: Structures
+    simulation: Simulation
+    spectra: Spectra
+    dataset: Dataset = Dataset()
+    train: Train = Train()
+    infer: Infer = Infer()
+    report: Report = Report()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        for technique, settings in self.spectra.techniques.items():
+            for edge in settings.edges:
+                if edge not in self.simulation.edges:
+                    raise ValueError(
+                        f"no engine computes {edge!r}|add '{edge}: gpaw' to simulation.edges "
+                        f"or drop it here|spectra.techniques.{technique}.edges"
+                    )
+        known = self.spectra.modalities()
+        _check_subsets(resolve_subsets(self), known)
+        _check_samples(self.infer.samples, known)
+        return self
+
+
+def resolve_subsets(config: Config) -> dict[str, list[str]]:
+    """Subset name -> modality ids, with ``each`` and techniques spelt out; small ones first."""
+    every = config.spectra.modalities()
+    out: dict[str, list[str]] = {}
+    for name, wanted in config.train.subsets.items():
+        if wanted == "each":
+            out |= {m: [m] for m in every}
+        elif wanted == ["all"]:
+            out[name] = every
+        elif isinstance(wanted, str):
+            chosen = [m for m in every if m.endswith(f"-{wanted}")]
+            out |= {name: chosen} if chosen else {}
+        else:
+            out[name] = list(wanted)
+    place = {modality: i for i, modality in enumerate(every)}
+    order = {n: (len(ms), [place.get(m, -1) for m in ms], n) for n, ms in out.items()}
+    return {name: out[name] for name in sorted(out, key=order.__getitem__)}
+
+
+def _check_subsets(subsets: dict[str, list[str]], known: list[str]) -> None:
+    if not subsets:
+        raise ValueError("no modality is in any of them|add all: [all]|train.subsets")
+    for name, modalities in subsets.items():
+        unknown = [m for m in modalities if m not in known]
+        if unknown or not modalities or len(modalities) > len(set(modalities)):
+            problem = f"{unknown[0]!r} is not simulated" if unknown else "empty or repeated"
+            raise ValueError(f"{problem}|use some of {', '.join(known)}|train.subsets.{name}")
+
+
+def _check_samples(samples: list[Sample], known: list[str]) -> None:
+    for i, sample in enumerate(samples):
+        key = f"infer.samples.{i}"
+        if sample.name in [s.name for s in samples[:i]]:
+            raise ValueError(
+                f"there are two samples {sample.name!r}|give each a name of its own|{key}.name"
+            )
+        measured = [modality_id(s.edge, s.technique) for s in sample.spectra]
+        for k, modality in enumerate(measured):
+            if modality in measured[:k]:
+                raise ValueError(
+                    f"{modality} stands there twice|give each edge one file|{key}.spectra"
+                )
+            if modality not in known:
+                raise ValueError(
+                    f"{modality} is not simulated, so no model reads it"
+                    f"|use {', '.join(known)} or add it to spectra.techniques|{key}.spectra.{k}"
+                )
+
+
+def check_series_fits(series: Series, formula_units: int) -> None:
+    """Raise ValueError ``problem|fix|key`` where a series does not fit the cell."""
+    counts = {m: f * formula_units for m, f in series.metals().items()}
+    if any(abs(n - round(n)) > 0.02 for n in counts.values()):
+        asked = ", ".join(f"{m} {n:g}" for m, n in counts.items())
+        fits = smallest_fitting_cell(series.metals())
+        key = "stoichiometry" if series.stoichiometry else "grade"
+        raise ValueError(
+            f"{series.grade} does not fit {formula_units} formula units ({asked})"
+            f"|use a multiple of {fits} formula_units|{key}"
+        )
+    for x in series.li_content:
+        n_li = x * formula_units
+        if abs(n_li - round(n_li)) > 0.02:
+            raise ValueError(
+                f"{x:g} does not fit {formula_units} formula units"
+                f"|use multiples of {1 / formula_units:.4g}|li_content"
+            )
+        for i, defect in enumerate(series.defects):
+            try:
+                _check_defect_fits(series, defect, formula_units, round(n_li))
+            except ValueError as fault:
+                raise ValueError(f"{fault}|defects.{i}") from None
+
+
+def _check_defect_fits(series: Series, defect: Defect, formula_units: int, n_li: int) -> None:
+    n_ni = round(series.metals().get("Ni", 0) * formula_units)
+    moved = defect.antisite_pairs + defect.excess_ni
+    if moved and not n_ni:
+        raise ValueError(f"{series.grade} has no Ni for an antisite|drop the Li/Ni defects here")
+    if defect.antisite_pairs > min(n_ni, n_li) or moved > formula_units:
+        raise ValueError(
+            f"{defect.label} needs more Li or Ni than the cell holds (Li {n_li}, Ni {n_ni})"
+            "|use fewer pairs, more Li or a larger cell"
+        )
+    if defect.oxygen_vacancies >= 2 * formula_units:
+        raise ValueError(f"{defect.label} removes all oxygen|use fewer oxygen_vacancies")
+    if defect.vacancy_next_to and defect.vacancy_next_to not in series.metals():
+        raise ValueError(
+            f"{series.grade} has no {defect.vacancy_next_to} for a vacancy to be next to"
+            f"|use one of {', '.join(series.metals())}"
+        )
+
+
+def smallest_fitting_cell(fractions: dict[str, float]) -> int:
+    """Smallest number of formula units with whole metal counts (denominators up to 60)."""
+    size = 1
+    for value in fractions.values():
+        denominator = Fraction(value).limit_denominator(60).denominator
+        size = size * denominator // _gcd(size, denominator)
+    return size
+
+
+def _gcd(a: int, b: int) -> int:
+    while b:
+        a, b = b, a % b
+    return a
+
+
+def load(raw: dict[str, Any], file: str | Path) -> Config:
+    """Validate a parsed config.
+
+    Raises
+    ------
+    InputError
+        One line with the file, the dotted key and the fix, for the first fault found.
+    """
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as err:
+        # a misspelt key is also a missing one: the misspelling says more
+        worst = min(err.errors(), key=lambda e: e["type"] != "extra_forbidden")
+        raise _as_input_error(worst, file) from None
+
+
+# What pydantic adds to a location: [key] of a mapping, validators and branches of a union.
+_OF_PYDANTIC = re.compile(r"\[key\]|function-|literal\[|list\[")
+
+
+def _as_input_error(error: ErrorDetails, file: str | Path) -> InputError:
+    where = [str(part) for part in error["loc"] if not _OF_PYDANTIC.match(str(part))]
+    key = ".".join(where) or "config"
+    if error["type"] == "extra_forbidden":
+        known = _keys_at(where[:-1])
+        close = difflib.get_close_matches(where[-1], known, n=1)
+        fix = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
+        return InputError(file, key, f"unknown key {where[-1]!r}", fix)
+    if error["type"] == "missing":
+        return InputError(file, key, "missing key", f"add {where[-1]}: see config/README.md")
+    message = error["msg"].removeprefix("Value error, ")
+    if "|" not in message:
+        return InputError(file, key, f"{reprlib.repr(error['input'])} is not valid", message)
+    problem, fix, below = message.rsplit("|", 2)
+    return InputError(file, ".".join(filter(None, [*where, below])), problem, fix)
+
+
+def _keys_at(path: list[str]) -> list[str]:
+    model: Any = Config
+    for part in path:
+        if isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:
+            model = _inner_model(model.model_fields[part].annotation)
+    return list(getattr(model, "model_fields", {}))
+
+
+def _inner_model(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    args = getattr(annotation, "__args__", ())
+    found = [m for m in map(_inner_model, args) if m is not None]
+    return found[0] if found else None
+
+
+def canonical(section: BaseModel | dict[str, Any] | list[Any]) -> str:
+    """A section as one canonical JSON string: the form Snakemake can compare between runs."""
+    data = section.model_dump(mode="json") if isinstance(section, BaseModel) else section
+    return json.dumps(data, sort_keys=True)

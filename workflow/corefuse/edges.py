@@ -1,0 +1,59 @@
+"""The edges corefuse knows, and how an edge taken with a technique is named.
+
+Everything here is naming; energies, grids and references are data in ``resources/edges.yaml``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A core-level edge: ``element`` absorbs from ``core_orbital`` (one or two ``levels``)."""
+
+    name: str
+    element: str
+    core_orbital: str  # as in a PAW dataset: 1s or 2p
+    levels: tuple[str, ...]  # as in xraydb, lowest energy first
+
+    @property
+    def id(self) -> str:
+        """File-name-safe name, e.g. ``Mn_L23``."""
+        return self.name.replace(" ", "_").replace(",", "")
+
+    @property
+    def final_l(self) -> int:
+        """Angular momentum of the dipole-allowed channel that is plotted: p for K, d for L2,3."""
+        return 1 if self.core_orbital == "1s" else 2
+
+
+def _k(element: str) -> Edge:
+    return Edge(f"{element} K", element, "1s", ("K",))
+
+
+def _l23(element: str) -> Edge:
+    return Edge(f"{element} L2,3", element, "2p", ("L3", "L2"))
+
+
+EDGES: dict[str, Edge] = {
+    e.name: e
+    for e in (
+        _k("O"),
+        _k("Li"),
+        *(_l23(m) for m in ("Mn", "Co", "Ni")),
+        *(_k(m) for m in ("Mn", "Co", "Ni")),
+    )
+}
+TECHNIQUES = ("XAS", "EELS")
+
+
+def modality_id(edge: str, technique: str) -> str:
+    """``('Mn L2,3', 'XAS') -> 'Mn_L23-XAS'``."""
+    return f"{EDGES[edge].id}-{technique}"
+
+
+def split_modality(modality: str) -> tuple[Edge, str]:
+    """Inverse of :func:`modality_id`."""
+    edge_id, technique = modality.rsplit("-", 1)
+    return next(e for e in EDGES.values() if e.id == edge_id), technique

@@ -1,0 +1,118 @@
+"""Engines: codes that turn a structure into unbroadened site spectra.
+
+An engine is one module of this package with one class that follows :class:`Engine`. It is found
+by its name: ``simulation.edges`` in the config says ``O K: gpaw``, and ``engines/gpaw.py`` holds
+``ENGINE``. Adding one means writing that file and adding its name to ``simulation.edges``'s type.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import xarray as xr
+from pymatgen.core import Structure
+
+from corefuse import files, rawdata
+from corefuse.errors import InputError, NotConvergedError
+
+
+@dataclass(frozen=True)
+class Job:
+    """One structure for one engine.
+
+    ``settings`` is the engine's own config section as plain data; ``shared`` is a folder that all
+    jobs of a run may fill and read (datasets, compiled tables), safely and at the same time.
+    ``raw`` holds what the engines named in ``Engine.reads`` made of the same structure, as far as
+    they run at all.
+    """
+
+    structure_id: str
+    structure: Structure
+    edges: tuple[str, ...]
+    settings: Mapping[str, Any]
+    shared: Path
+    raw: Mapping[str, xr.Dataset] = field(default_factory=dict)
+
+
+class Engine(Protocol):
+    """What every engine can do."""
+
+    name: str
+    revision: int  # bump when the same input gives another result: old raw files are then redone
+    reads: tuple[
+        str, ...
+    ]  # engines whose raw file of the same structure it uses where there is one
+    resources: tuple[str, ...]  # files of the project that its results depend on
+
+    @property
+    def edges(self) -> tuple[str, ...]:
+        """Edges the engine can compute."""
+        ...
+
+    def version(self) -> str:
+        """Version of the code behind the engine, for provenance."""
+        ...
+
+    def prepare(self, job: Job, folder: Path) -> None:
+        """Write everything :meth:`run` needs into ``folder``."""
+        ...
+
+    def run(self, folder: Path) -> None:
+        """Compute. Raises :class:`NotConvergedError` with the reason where there is no result."""
+        ...
+
+    def parse(self, folder: Path) -> xr.Dataset:
+        """Read the result of :meth:`run` as a raw dataset (:mod:`corefuse.rawdata`)."""
+        ...
+
+    def read_log(self, folder: Path) -> str:
+        """What the code printed in ``folder``, for the user."""
+        ...
+
+
+def get(name: str) -> Engine:
+    """The engine of that name."""
+    return importlib.import_module(f"corefuse.engines.{name}").ENGINE
+
+
+def check_edges(engine: str, edges: list[str], config_file: str) -> None:
+    """Raise InputError where the engine can't compute an edge that is asked of it."""
+    able = get(engine).edges
+    for edge in edges:
+        if edge not in able:
+            raise InputError(
+                config_file,
+                f"simulation.edges.{edge}",
+                f"{engine} can't compute {edge}",
+                f"{engine} does {', '.join(able)}",
+            )
+
+
+def simulate(engine: Engine, job: Job, folder: Path) -> xr.Dataset:
+    """Prepare, run and parse; a failed run becomes a failed dataset that says why.
+
+    Only :class:`NotConvergedError` is a result ("this structure failed"); any other exception is a
+    fault and is raised.
+    """
+    start = time.perf_counter(), time.process_time()
+    folder.mkdir(parents=True, exist_ok=True)
+    engine.prepare(job, folder)
+    try:
+        engine.run(folder)
+        raw = engine.parse(folder)
+    except NotConvergedError as err:
+        raw = rawdata.failed(str(err))
+    return raw.assign_attrs(
+        structure_id=job.structure_id,
+        engine=engine.name,
+        engine_version=engine.version(),
+        engine_revision=engine.revision,
+        parameters=files.dumps(dict(job.settings)),
+        wall_seconds=round(time.perf_counter() - start[0], 2),
+        cpu_seconds=round(time.process_time() - start[1], 2),
+    )

@@ -1,0 +1,338 @@
+"""Multiplets: L2,3 edges of Mn, Co and Ni by exact diagonalisation, site by site.
+
+The moment of a site gives its valence and spin state (:mod:`corefuse.valence`), the vectors to its
+oxygen neighbours its ligand field (:mod:`corefuse.ligand_field`), the ion the rest of the
+Hamiltonian (:mod:`corefuse.ions`); :mod:`corefuse.multiplet` solves it. Sites with the same ion and
+the same neighbours are solved once, in this structure and in all others of the run.
+
+The raw axis is absolute: its zero, plus ``core_level_shift_ev``, is the measured L3 maximum of the
+ion's reference compound, and the model puts the L3 maximum of the ion in a regular octahedron
+there. The core-level shift of a site, as GPAW has it, counts from the mean of the sites of the same
+ion in its structure: what the ions have between them is in the measured references.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from pymatgen.core import Structure
+
+from corefuse import files, ions, ligand_field, multiplet, rawdata, structures, valence
+from corefuse.edges import EDGES
+from corefuse.engines import Job
+from corefuse.errors import InputError, NotConvergedError
+
+AXIS_EV = np.arange(-240, 601) * rawdata.STEP_EV  # -12 to 30 eV about the L3 maximum
+RAW_FWHM_EV = (
+    0.2  # Lorentzian in the raw spectrum: below every core hole's, no sharper than Lanczos
+)
+PEAK_FWHM_EV = 0.8  # the L3 maximum of a measured reference is that of an edge about so wide
+SEARCH_EV = (-60.0, 60.0)  # where the model's own L3 maximum is looked for
+GEOMETRY_DIGITS = 4  # neighbours are the same to 0.0001 angstrom
+ALL_HOLES = 10
+L2_PART = 0.75  # L2 stands 3/2 zeta_2p above L3; half way between them L2 begins
+
+
+@dataclass(frozen=True)
+class Site:
+    """One absorber: which ion, and the vectors (n, 3) to its ligands in angstrom."""
+
+    index: int
+    ion: valence.SiteIon
+    vectors: np.ndarray
+    shift_ev: float
+
+
+class MultipletEngine:
+    """See the module; follows :class:`corefuse.engines.Engine`."""
+
+    name = "multiplet"
+    revision = 1
+    edges = tuple(e.name for e in EDGES.values() if e.core_orbital == "2p")
+    reads = ("gpaw",)
+    resources = ("resources/multiplet.yaml",)
+
+    def version(self) -> str:
+        """Revision of the engine: it is part of corefuse."""
+        return f"corefuse-{self.revision}"
+
+    def prepare(self, job: Job, folder: Path) -> None:
+        """Write ``structure.json`` and ``job.json`` with ion, neighbours and shift of each site."""
+        structures.write(folder / "structure.json", job.structure)
+        table = _table(job.settings)
+        source, moments, shifts = _ground_state(job)
+        spins = {name: ion.spins for name, ion in table.ions.items()}
+        elements = [site.specie.symbol for site in job.structure]
+        found = valence.of_sites(elements, moments, source, spins)
+        sites = [
+            {
+                "index": index,
+                "element": ion.element,
+                "valence": ion.valence,
+                "spin": ion.spin,
+                "moment_mub": ion.moment_mub,
+                "vectors": oxygen_vectors(
+                    job.structure, index, job.settings["bond_cutoff_angstrom"]
+                ).tolist(),
+                "shift_ev": shift,
+            }
+            for index, (ion, shift) in enumerate(
+                zip(found, _from_ion_mean(found, shifts), strict=True)
+            )
+            if ion and any(EDGES[e].element == ion.element for e in job.edges)
+        ]
+        files.write_json(
+            folder / "job.json",
+            {
+                "edges": list(job.edges),
+                "settings": dict(job.settings),
+                "moments_from": source,
+                "cache": str((job.shared / "solved").resolve()),
+                "sites": sites,
+            },
+        )
+
+    def run(self, folder: Path) -> None:
+        """Solve every site; ``channels.npz`` and ``outcome.json``."""
+        job = files.read_json(folder / "job.json")
+        settings, cache = job["settings"], Path(job["cache"])
+        table = _table(settings)
+        sites = [_site(record) for record in job["sites"]]
+        intensities, holes, log, hits = [], [], [], 0
+        for site in sites:
+            if not len(site.vectors):
+                raise NotConvergedError(
+                    f"{site.ion.name} at site {site.index} has no oxygen within "
+                    f"{settings['bond_cutoff_angstrom']:g} angstrom"
+                )
+            ion = table.ions[site.ion.name]
+            origin_ev = l3_origin_ev(site.ion, ion, table.geometry, settings, cache)
+            solved, hit = solve_cached(
+                site.ion,
+                _problem(site.ion.name, ion, table.geometry, site.vectors, settings),
+                AXIS_EV + origin_ev,
+                RAW_FWHM_EV,
+                settings,
+                cache,
+            )
+            hits += hit
+            intensities.append(solved["intensity"])
+            holes.append(float(solved["d_holes"]))
+            doubts = valence.doubts(site.ion, solved["levels_ev"], solved["spin"])
+            log += [
+                f"site {site.index} {site.ion.name} S={site.ion.spin:g} from moment "
+                f"{site.ion.moment_mub:.2f}, {len(site.vectors)} O, shift {site.shift_ev:+.3f} eV, "
+                f"{10 - float(solved['d_holes']):.2f} 3d electrons{', from the cache' * hit}"
+            ]
+            log += [f"WARNING site {site.index} {doubt}" for doubt in doubts]
+        files.write_json(
+            folder / "outcome.json", {"holes": holes, "log": log, "cache_hits": int(hits)}
+        )
+        (folder / "log.txt").write_text("\n".join(log) + "\n")
+        with files.atomic(folder / "channels.npz") as partial, partial.open("wb") as out:
+            np.savez(out, intensity=np.array(intensities))
+
+    def parse(self, folder: Path) -> xr.Dataset:
+        """``job.json``, ``outcome.json`` and ``channels.npz`` as a raw dataset.
+
+        The projected DOS of a multiplet edge is the 3d hole that its L3 intensity counts: L3
+        scaled to the number of 3d holes, zero for s and p.
+        """
+        structure = structures.read(folder / "structure.json")
+        job, outcome = (files.read_json(folder / f"{n}.json") for n in ("job", "outcome"))
+        table = _table(job["settings"])
+        with np.load(folder / "channels.npz") as arrays:
+            intensity = arrays["intensity"]
+        roles = structure.site_properties.get("role") or [""] * len(structure)
+        channels = []
+        for number, site in enumerate(map(_site, job["sites"])):
+            ion = table.ions[site.ion.name]
+            l2_start_ev = L2_PART * ion.zeta_2p_ev
+            channels.append(
+                rawdata.Channel(
+                    edge=f"{site.ion.element} L2,3",
+                    site=site.index,
+                    element=site.ion.element,
+                    role=roles[site.index],
+                    intensity=intensity[number],
+                    dos=_holes(intensity[number], outcome["holes"][number], l2_start_ev),
+                    core_level_shift_ev=ion.l3_maximum_ev + site.shift_ev,
+                    moment_mub=site.ion.moment_mub,
+                    levels=rawdata.Levels(
+                        l2_start_ev,
+                        RAW_FWHM_EV,
+                        f"{site.ion.name} L3 maximum {ion.l3_maximum_ev:g} eV: "
+                        f"{table.sources[ion.l3_source]}",
+                    ),
+                )
+            )
+        raw = rawdata.build(channels, AXIS_EV)
+        raw["intensity"].attrs = {
+            "units": "1/eV",
+            "long_name": "isotropic dipole density, radial integral 1",
+        }
+        return raw.assign_attrs(
+            converged=1,
+            moments_from=job["moments_from"],
+            ions=files.dumps({str(s["index"]): _site(s).ion.name for s in job["sites"]}),
+            warnings="\n".join(line for line in outcome["log"] if line.startswith("WARNING")),
+            cache_hits=outcome["cache_hits"],
+        )
+
+    def read_log(self, folder: Path) -> str:
+        """One line a site, and the doubts about its spin state."""
+        log = folder / "log.txt"
+        return log.read_text() if log.exists() else ""
+
+
+ENGINE = MultipletEngine()
+
+
+def oxygen_vectors(structure: Structure, index: int, cutoff_angstrom: float) -> np.ndarray:
+    """Vectors (n, 3) from a site to its oxygen neighbours, nearest first, in angstrom.
+
+    Rounded and sorted, so that equal surroundings give equal arrays.
+    """
+    site = structure[index]
+    near = structure.get_neighbors(site, cutoff_angstrom)
+    vectors = np.array([n.coords - site.coords for n in near if n.specie.symbol == "O"])
+    rounded = vectors.reshape(-1, 3).round(GEOMETRY_DIGITS) + 0.0  # no -0.0
+    return rounded[np.lexsort((*rounded.T, np.linalg.norm(rounded, axis=1).round(2)))]
+
+
+def l3_origin_ev(
+    site_ion: valence.SiteIon,
+    ion: ions.Ion,
+    geometry: ions.Geometry,
+    settings: dict[str, Any],
+    folder: Path,
+) -> float:
+    """Where the model has the L3 maximum of the ion in its regular octahedron (eV)."""
+    vectors = ligand_field.octahedron(ion.bond_angstrom)
+    problem = _problem(site_ion.name, ion, geometry, vectors, settings)
+    axis = np.arange(*SEARCH_EV, rawdata.STEP_EV)
+    solved, _ = solve_cached(site_ion, problem, axis, PEAK_FWHM_EV, settings, folder)
+    return float(axis[np.argmax(solved["intensity"])])
+
+
+def solve_cached(
+    site_ion: valence.SiteIon,
+    problem: multiplet.Problem,
+    energy_ev: np.ndarray,
+    fwhm_ev: float,
+    settings: dict[str, Any],
+    folder: Path,
+) -> tuple[dict[str, np.ndarray], bool]:
+    """Solution of a problem, and whether it was there already.
+
+    The name of the file is a hash of everything that the result depends on; safe between
+    processes, which at worst solve the same problem twice.
+    """
+    solver = {k: settings[k] for k in ("temperature_k", "lanczos_steps")} | {"spin": site_ion.spin}
+    content = [_solver_code(), files.dumps(solver), repr(fwhm_ev), _described(problem)]
+    digest = hashlib.sha256("\n".join(content).encode() + energy_ev.round(6).tobytes()).hexdigest()
+    path = folder / f"{digest[:32]}.npz"
+    if path.exists():
+        with np.load(path) as arrays:
+            return dict(arrays), True
+    try:
+        found = multiplet.solve(problem, energy_ev, fwhm_ev / 2, **solver)
+    except ValueError as fault:
+        raise NotConvergedError(f"{site_ion.name}: {fault}") from fault
+    solved = {
+        "intensity": found.intensity,
+        "levels_ev": found.levels_ev,
+        "spin": found.spin,
+        "d_holes": np.array(found.d_holes),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".making-{os.getpid()}-{path.name}")
+    np.savez(partial, **solved)
+    partial.replace(path)
+    return solved, False
+
+
+@cache
+def _solver_code() -> str:
+    """Hash of the solver: what an older one has left is not used."""
+    folder = Path(multiplet.__file__).parent
+    code = b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
+    return hashlib.sha256(code).hexdigest()
+
+
+def _described(problem: multiplet.Problem) -> str:
+    """A text that is the same for equal problems only."""
+    with np.printoptions(precision=9, floatmode="fixed", suppress=True, threshold=10**6):
+        return repr(problem)
+
+
+def _problem(
+    name: str,
+    ion: ions.Ion,
+    geometry: ions.Geometry,
+    vectors: np.ndarray,
+    settings: dict[str, Any],
+) -> multiplet.Problem:
+    holes = settings["ligand_holes"].get(name, ALL_HOLES)
+    return ions.problem(ion, geometry, vectors, settings["charge_transfer"], holes)
+
+
+def _table(settings: dict[str, Any]) -> ions.Table:
+    table = ions.load()
+    changed = {
+        name: ions.overridden(table.ions[name], numbers)
+        for name, numbers in settings["ions"].items()
+    }
+    return table.model_copy(update={"ions": table.ions | changed})
+
+
+def _ground_state(job: Job) -> tuple[valence.Source, list[float], list[float]]:
+    """Moments and core-level shifts of all atoms: GPAW's where it ran well, else CHGNet's and 0."""
+    gpaw = job.raw.get("gpaw")
+    if gpaw is not None and gpaw.attrs["status"] == "ok":
+        return (
+            "gpaw",
+            gpaw["atom_moment_mub"].values.tolist(),
+            gpaw["atom_core_level_shift_ev"].values.tolist(),
+        )
+    moments = job.structure.site_properties.get("magmom")
+    if moments is None:
+        raise InputError(
+            job.structure_id, "magmom", "the structure has no magnetic moments", "relax it first"
+        )
+    return "chgnet", [float(m) for m in moments], [0.0] * len(job.structure)
+
+
+def _from_ion_mean(found: list[valence.SiteIon | None], shifts_ev: list[float]) -> list[float]:
+    """Each site's shift less the mean over the sites of the same ion."""
+    names = [ion.name if ion else "" for ion in found]
+    out = list(shifts_ev)
+    for name in set(names):
+        sites = [i for i, n in enumerate(names) if n == name]
+        mean = float(np.mean([shifts_ev[i] for i in sites]))
+        for i in sites:
+            out[i] = shifts_ev[i] - mean
+    return out
+
+
+def _site(record: dict[str, Any]) -> Site:
+    ion = valence.SiteIon(
+        record["element"], record["valence"], record["spin"], record["moment_mub"]
+    )
+    vectors = np.array(record["vectors"]).reshape(-1, 3)
+    return Site(record["index"], ion, vectors, record["shift_ev"])
+
+
+def _holes(intensity: np.ndarray, holes: float, l2_start_ev: float) -> np.ndarray:
+    """(3, energy): L3 scaled to the number of 3d holes in the d channel."""
+    l3 = intensity * (l2_start_ev > AXIS_EV)
+    out = np.zeros((3, len(AXIS_EV)))
+    out[2] = holes * l3 / (l3.sum() * rawdata.STEP_EV)
+    return out

@@ -1,0 +1,195 @@
+"""Read a specimen: from its spectra to numbers, with intervals and an honest "don't know"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from corefuse.config import REGRESSION_TARGETS, TARGETS
+from corefuse.conformal import (
+    POSSIBLE_RANGE,
+    Interval,
+    class_interval,
+    residual_quantile,
+    value_interval,
+)
+from corefuse.domain import Domain, Judgement, load_domains
+from corefuse.errors import InputError
+from corefuse.models import Model, load_models
+
+ANSWER = ["prediction", "low", "high", "level", "probability", "interval_unbounded"]
+FAMILIARITY = ["in_domain", "domain_score", "domain_threshold"]
+COLUMNS = ["target", "kind", *ANSWER, *FAMILIARITY, "subset", "modalities", "verdict", "note"]
+
+
+@dataclass(frozen=True)
+class Library:
+    """Everything that was trained."""
+
+    models: dict[str, dict[str, Model]]  # target -> subset -> model
+    domains: dict[str, Domain]  # subset -> domain
+
+    @classmethod
+    def load(cls, model_files: Iterable[str | Path], domain_files: Iterable[str | Path]) -> Library:
+        """Read the named ``models/<target>/<subset>.ubj`` and ``models/domain/<subset>.json``.
+
+        Files are named one by one, so that what an earlier config left in the folder stays out.
+
+        Raises
+        ------
+        InputError
+            If a file is not valid, or a subset has models but no domain.
+        """
+        models, domains = load_models(model_files), load_domains(domain_files)
+        subsets = {subset for by_subset in models.values() for subset in by_subset}
+        if missing := sorted(subsets - set(domains)):
+            raise InputError("models", "domain", f"no domain for {missing[0]!r}", "train again")
+        return cls(models, domains)
+
+
+def infer(sample: Mapping[str, xr.DataArray], library: Library, confidence: float) -> pd.DataFrame:
+    """Predict every target from what was measured.
+
+    Parameters
+    ----------
+    sample
+        Modality -> spectrum on the standard grid with its energy coordinate; any subset of the
+        modalities the models know. Nothing at all (a failed simulation) leaves all undecided.
+    library
+        Trained models and domains.
+    confidence
+        Level of the intervals.
+
+    Returns
+    -------
+    One row a target, columns ``COLUMNS``. ``low`` and ``high`` bound the value, or, for classes,
+    the labels that can't be excluded. ``verdict`` is ``ok``, ``uncertain`` (``note`` says why) or
+    ``out_of_domain``.
+
+    Raises
+    ------
+    InputError
+        If no model knows any of the modalities, or a spectrum is on another grid.
+    """
+    known = {m for by in library.models.values() for model in by.values() for m in model.card.grids}
+    if sample and not known & set(sample):
+        raise InputError(
+            "sample",
+            "spectra",
+            f"no model was trained on {', '.join(sample)}",
+            f"measure one of {', '.join(sorted(known))}",
+        )
+    rows = [
+        _row(target, library, sample, confidence) for target in TARGETS if target in library.models
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def of_structure(spectra: xr.Dataset) -> dict[str, xr.DataArray]:
+    """A simulated structure as a sample: its modalities, none where its simulation failed."""
+    names = [str(n) for n in spectra.data_vars]
+    return {
+        n.removesuffix("_site_std"): spectra[n.removesuffix("_site_std")]
+        for n in names
+        if n.endswith("_site_std")
+    }
+
+
+def known_truth(index: pd.DataFrame, sample: str) -> dict[str, float]:
+    """Labels of a simulated sample by its structure id; nothing for a measured one."""
+    rows = index[index.structure_id == sample]
+    if rows.empty:
+        return {}
+    row = rows.iloc[0]
+    present = {"v_o_present": row.v_o_count > 0, "antisite_present": row.antisite_count > 0}
+    return {t: float(row[t]) for t in REGRESSION_TARGETS} | {
+        t: float(v) for t, v in present.items()
+    }
+
+
+def choose(models: Mapping[str, Model], measured: set[str]) -> Model | None:
+    """Choose the model trained on exactly what was measured, else the best on a part of it.
+
+    Best is the smallest cross-validated rmse or brier score; None if every model needs more.
+    """
+    usable = [m for m in models.values() if set(m.card.grids) <= measured]
+    exact = [m for m in usable if set(m.card.grids) == measured]
+    return min(exact or usable, key=lambda m: m.card.selection_score.value, default=None)
+
+
+def _row(
+    target: str, library: Library, sample: Mapping[str, xr.DataArray], confidence: float
+) -> dict[str, object]:
+    model = choose(library.models[target], set(sample))
+    if model is None:
+        note = "no model for these edges alone" if sample else "no spectra"
+        return {"target": target, "verdict": "uncertain", "note": note}
+    return _predict(model, library.domains[model.card.subset], sample, confidence)
+
+
+def _predict(
+    model: Model, domain: Domain, sample: Mapping[str, xr.DataArray], confidence: float
+) -> dict[str, object]:
+    card = model.card
+    quantile = np.inf if card.not_learnable else residual_quantile(card.residuals, confidence)
+    possible = POSSIBLE_RANGE[card.target]
+    value = float(np.clip(model.predict(sample), *possible))
+    is_class = card.kind == "class"
+    interval = (
+        class_interval(value, quantile) if is_class else value_interval(value, quantile, possible)
+    )
+    judgement = domain.judge(sample)
+    doubts = _doubts(model, interval, confidence)
+    return {
+        "target": card.target,
+        "kind": card.kind,
+        "prediction": float(value >= 0.5) if is_class else value,
+        "low": interval.low,
+        "high": interval.high,
+        "level": confidence,
+        "probability": value if is_class else np.nan,
+        "interval_unbounded": interval.unbounded,
+        "in_domain": judgement.in_domain,
+        "domain_score": judgement.score,
+        "domain_threshold": judgement.threshold,
+        "subset": card.subset,
+        "modalities": " ".join(card.modalities),
+        "verdict": _verdict(judgement, doubts),
+        "note": "; ".join([*_where(judgement), *doubts]),
+    }
+
+
+def _verdict(judgement: Judgement, doubts: list[str]) -> str:
+    if not judgement.in_domain:
+        return "out_of_domain"
+    return "uncertain" if doubts else "ok"
+
+
+def _doubts(model: Model, interval: Interval, confidence: float) -> list[str]:
+    """Why a prediction should not be relied on, however familiar the spectra look."""
+    card, doubts = model.card, []
+    if card.not_learnable:
+        return [card.not_learnable]
+    if interval.unbounded:
+        needed = int(np.ceil(confidence / (1 - confidence) - 1e-9))
+        doubts.append(
+            f"{len(card.residuals)} parents are too few for a {confidence:.0%} interval "
+            f"({needed} needed)"
+        )
+    elif card.kind == "class" and interval.low != interval.high:
+        doubts.append(f"neither label can be excluded at {confidence:.0%}")
+    if card.selection_score.ci_high >= card.selection_score.baseline:
+        doubts.append("cross-validation does not show the model to be better than the mean")
+    return doubts
+
+
+def _where(judgement: Judgement) -> list[str]:
+    if judgement.in_domain:
+        return []
+    places = ", ".join(f"{m} {e:.1f} eV" for m, e, _ in judgement.disagreement)
+    return [f"unlike the training spectra, most at {places}"]

@@ -1,0 +1,161 @@
+"""The raw dataset: what every engine leaves behind, whichever code ran.
+
+Dimensions ``channel`` (one site at one edge), ``l`` (0, 1, 2) and ``energy``. One edge's channels
+share an axis once ``core_level_shift_ev`` is added to ``energy_ev``; one constant per edge is then
+left to calibrate.
+
+The intensity of a 2p edge is that of one 2p level without spin-orbit coupling, unless the channels
+have the coordinate ``l2_start_ev`` (see :class:`Levels`): then L3 and L2 are both in it, final
+states are bound, the axis is absolute, and some Lorentzian width is in it already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import xarray as xr
+
+STEP_EV = 0.05
+BELOW_EV = 5.0  # room below the zero for thermally emptied states
+
+
+def energy_axis(stop_ev: float) -> np.ndarray:
+    """Uniform axis (eV) from ``-BELOW_EV`` to ``stop_ev`` in steps of ``STEP_EV``."""
+    return np.arange(round(-BELOW_EV / STEP_EV), round(stop_ev / STEP_EV) + 1) * STEP_EV
+
+
+def sticks_to_density(
+    positions_ev: np.ndarray, heights: np.ndarray, axis_ev: np.ndarray
+) -> np.ndarray:
+    """Sticks (n,) as a density per eV on a uniform axis (m,).
+
+    Each stick is shared by its two neighbours in proportion to their nearness, which keeps its
+    area and its first moment exactly. Sticks outside the axis are left out.
+    """
+    step = axis_ev[1] - axis_ev[0]
+    place = (positions_ev - axis_ev[0]) / step
+    inside = (place >= 0) & (place < len(axis_ev) - 1)
+    low = np.floor(place[inside]).astype(int)
+    upper_share = place[inside] - low
+    height = heights[inside]
+    density = np.bincount(low, height * (1 - upper_share), len(axis_ev))
+    density += np.bincount(low + 1, height * upper_share, len(axis_ev))
+    return density / step
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Of an intensity that holds L3 and L2 and stands on an absolute axis.
+
+    ``l2_start_ev`` is where L2 begins on the raw axis, ``lorentzian_fwhm_ev`` the width that is in
+    already, ``energy_source`` where the absolute energy comes from.
+    """
+
+    l2_start_ev: float
+    lorentzian_fwhm_ev: float
+    energy_source: str
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One site at one edge: ``intensity`` (energy,), ``dos`` (3, energy), both per eV."""
+
+    edge: str
+    site: int
+    element: str
+    role: str
+    intensity: np.ndarray
+    dos: np.ndarray
+    core_level_shift_ev: float
+    moment_mub: float
+    levels: Levels | None = None
+
+
+def build(channels: list[Channel], energy_ev: np.ndarray) -> xr.Dataset:
+    """Stack channels, all with ``levels`` or all without, into a raw dataset with status ``ok``."""
+    per_channel = {
+        name: ("channel", np.array([getattr(c, name) for c in channels]))
+        for name in ("edge", "site", "element", "role")
+    }
+    levels = [c.levels for c in channels if c.levels]
+    if levels:
+        per_channel |= {
+            f.name: ("channel", np.array([getattr(v, f.name) for v in levels]))
+            for f in fields(Levels)
+        }
+    dataset = xr.Dataset(
+        {
+            "intensity": (
+                ("channel", "energy"),
+                np.array([c.intensity for c in channels], dtype="f4"),
+                {"units": "bohr^2/eV", "long_name": "squared dipole density, unoccupied states"},
+            ),
+            "dos": (
+                ("channel", "l", "energy"),
+                np.array([c.dos for c in channels], dtype="f4"),
+                {"units": "states/eV", "long_name": "projected unoccupied density of states"},
+            ),
+            "core_level_shift_ev": (
+                "channel",
+                np.array([c.core_level_shift_ev for c in channels]),
+                {"units": "eV", "long_name": "energy zero on the axis shared by one edge"},
+            ),
+            "moment_mub": (
+                "channel",
+                np.array([c.moment_mub for c in channels]),
+                {"units": "bohr magneton"},
+            ),
+        },
+        coords={"energy_ev": ("energy", energy_ev, {"units": "eV"}), "l": [0, 1, 2], **per_channel},
+    )
+    return dataset.assign_attrs(status="ok", reason="")
+
+
+def with_atoms(
+    raw: xr.Dataset, moments_mub: Sequence[float], core_level_shifts_ev: Sequence[float]
+) -> xr.Dataset:
+    """``raw`` with the moment and the core-level shift of every atom, whichever edges it has.
+
+    The shift is that of the core level in the element's ground-state dataset, so it compares
+    between sites of one element only.
+    """
+    return raw.assign(
+        atom_moment_mub=("atom", np.array(moments_mub), {"units": "bohr magneton"}),
+        atom_core_level_shift_ev=("atom", np.array(core_level_shifts_ev), {"units": "eV"}),
+    )
+
+
+def holds_all_levels(channels: xr.Dataset) -> bool:
+    """Whether L3 and L2 are both in the intensity, on an absolute axis."""
+    return "l2_start_ev" in channels.coords
+
+
+def failed(reason: str) -> xr.Dataset:
+    """A dataset without channels that says why."""
+    return xr.Dataset(attrs={"status": "failed", "reason": reason})
+
+
+def of_edge(raw: xr.Dataset, edge: str) -> xr.Dataset:
+    """The channels of one edge; none where the element is absent."""
+    return raw.isel(channel=np.flatnonzero(raw["edge"].values == edge))
+
+
+def summary(raw: xr.Dataset) -> dict[str, object]:
+    """What a user wants to know of one run: status, reason, cost, convergence."""
+    wanted = (
+        "structure_id",
+        "engine",
+        "engine_version",
+        "status",
+        "reason",
+        "scf_iterations",
+        "attempts",
+        "bands",
+        "kpoints",
+        "wall_seconds",
+        "cpu_seconds",
+        "peak_memory_mb",
+    )
+    return {name: raw.attrs.get(name, "") for name in wanted}

@@ -1,0 +1,185 @@
+"""Spectra: from unbroadened sites to calibrated, normalised site averages on standard axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from corefuse.broadening import bound_kernel, broadened, edge_kernel, sharpest_technique
+from corefuse.calibration import Calibration, EdgeCalibration
+from corefuse.config import Spectra, canonical
+from corefuse.edge_table import EdgeTable, lines
+from corefuse.edges import EDGES, modality_id, split_modality
+from corefuse.files import read_netcdf
+from corefuse.grid import EnergyGrid, window_area
+from corefuse.rawdata import holds_all_levels, of_edge
+
+
+def process(
+    raw: Mapping[str, xr.Dataset],
+    settings: Spectra,
+    edge_table: EdgeTable,
+    calibration: Calibration,
+) -> xr.Dataset:
+    """One structure's spectra from the raw datasets (engine -> dataset) of its engines.
+
+    Per modality M the site average ``M`` of unit area over the edge's window and the standard
+    deviation over sites ``M_site_std`` on the same scale; per edge ``dos_<edge id>``, the projected
+    unoccupied density of states of the absorber in states/eV, broadened like the sharpest
+    technique so that its maxima stand under those of the spectrum (L3 for an L2,3 edge). An absent
+    element gives zeros. If an engine failed, the result has its status and reason and no spectra.
+
+    Raises
+    ------
+    ValueError
+        An edge that has spectra has no calibration.
+    SpectrumError
+        A spectrum has no area in its window.
+    """
+    first = next(iter(raw.values()))
+    attrs = {
+        "structure_id": first.attrs["structure_id"],
+        "parameters": _parameters(settings, calibration),
+    }
+    failures = [f"{e}: {d.attrs['reason']}" for e, d in raw.items() if d.attrs["status"] != "ok"]
+    if failures:
+        return xr.Dataset(attrs=attrs | {"status": "failed", "reason": "; ".join(failures)})
+    edges = dict.fromkeys(e for t in settings.techniques.values() for e in t.edges)
+    parts = [
+        _edge_dataset(_channels(raw, edge), edge, settings, edge_table, calibration)
+        for edge in edges
+    ]
+    return xr.merge(parts).assign_attrs(attrs | {"status": "ok", "reason": ""})
+
+
+def site_spectra(
+    channels: xr.Dataset,
+    edge: str,
+    technique: str,
+    settings: Spectra,
+    edge_table: EdgeTable,
+    calibration: Calibration,
+) -> xr.DataArray:
+    """Broadened spectra (site, energy) of one edge, on the scale on which their mean has area 1.
+
+    ``channels`` are those of the edge in one raw dataset (:func:`corefuse.rawdata.of_edge`); the
+    coordinate ``site`` is their index into the structure, ``role`` what stands there.
+    """
+    entry, known = edge_table[edge], _calibrated(edge, channels, calibration)
+    sites = broadened(
+        channels, edge, technique, settings, entry.grid, known.constant_ev, known.threshold_ev
+    )
+    energy_ev = entry.grid.energies_ev
+    return xr.DataArray(
+        sites / window_area(energy_ev, sites.mean(axis=0), entry.window_ev),
+        dims=("site", _axis(edge)),
+        coords={
+            _axis(edge): energy_ev,
+            "site": channels["site"].values,
+            "role": ("site", channels["role"].values),
+        },
+    )
+
+
+def read_usable(paths: Iterable[str | Path]) -> dict[str, xr.Dataset]:
+    """Structure id -> its spectra, for the files whose simulation ended well."""
+    datasets = {Path(p).stem: read_netcdf(p) for p in paths}
+    return {name: d for name, d in datasets.items() if d.attrs["status"] == "ok"}
+
+
+def mean_dos(datasets: Iterable[xr.Dataset]) -> dict[str, np.ndarray]:
+    """Edge id -> projected unoccupied states (3, energy), mean over structures with the element."""
+    found: dict[str, list[np.ndarray]] = {}
+    for dataset in datasets:
+        for name in (n for n in dataset if str(n).startswith("dos_")):
+            found.setdefault(str(name).removeprefix("dos_"), []).append(dataset[name].values)
+    return {
+        edge: np.mean([d for d in all_of_edge if d.any()] or all_of_edge, axis=0)
+        for edge, all_of_edge in found.items()
+    }
+
+
+def ensemble(datasets: Iterable[xr.Dataset], modality: str) -> xr.DataArray:
+    """All simulated spectra (sample, energy) of one modality; absent elements are left out."""
+    axis = _axis(split_modality(modality)[0].name)
+    present = [d[modality] for d in datasets if d[modality].any()]
+    return xr.concat(present, "sample").transpose("sample", axis)
+
+
+def _edge_dataset(
+    channels: xr.Dataset,
+    edge: str,
+    settings: Spectra,
+    edge_table: EdgeTable,
+    calibration: Calibration,
+) -> xr.Dataset:
+    energy_ev = edge_table[edge].grid.energies_ev
+    absent = not channels.sizes["channel"]
+    out = xr.Dataset(coords={_axis(edge): (_axis(edge), energy_ev, {"units": "eV"})})
+    for technique in (t for t, s in settings.techniques.items() if edge in s.edges):
+        name = modality_id(edge, technique)
+        mean = std = np.zeros(len(energy_ev))
+        if not absent:
+            sites = site_spectra(channels, edge, technique, settings, edge_table, calibration)
+            mean, std = sites.mean("site").values, sites.std("site").values
+        out[name] = (_axis(edge), mean, {"units": "1/eV"})
+        out[f"{name}_site_std"] = (_axis(edge), std, {"units": "1/eV"})
+    dos = np.zeros((3, len(energy_ev)))
+    if not absent:
+        known = _calibrated(edge, channels, calibration)
+        dos = _mean_dos(channels, edge, settings, edge_table[edge].grid, known)
+    out[f"dos_{EDGES[edge].id}"] = (("l", _axis(edge)), dos, {"units": "states/eV"})
+    return out.assign_coords(l=[0, 1, 2])
+
+
+def _mean_dos(
+    channels: xr.Dataset, edge: str, settings: Spectra, grid: EnergyGrid, known: EdgeCalibration
+) -> np.ndarray:
+    sharpest = sharpest_technique(edge, settings)
+    if holds_all_levels(channels):
+        kernel = bound_kernel(channels, edge, sharpest, settings, grid, level=0)
+    else:
+        kernel = edge_kernel(
+            (replace(lines(edge, settings.l2_extra_lorentzian_fwhm_ev)[0], share=1.0),),
+            grid,
+            known.threshold_ev,
+            settings.techniques[sharpest].gaussian_fwhm_ev,
+            settings.final_state_lorentzian_fwhm_per_ev,
+        )
+    per_l = channels["dos"].transpose("l", "channel", "energy").values
+    return np.array([kernel.apply(*_placed(channels, known), d).mean(axis=0) for d in per_l])
+
+
+def _placed(channels: xr.Dataset, known: EdgeCalibration) -> tuple[np.ndarray, np.ndarray]:
+    """The raw axis (energy,) and how far each site's stands from it on the absolute scale."""
+    shifts_ev = channels["core_level_shift_ev"].values + known.constant_ev
+    return channels["energy_ev"].values, shifts_ev
+
+
+def _channels(raw: Mapping[str, xr.Dataset], edge: str) -> xr.Dataset:
+    """An edge's channels from the engine that computed it."""
+    found = [of_edge(dataset, edge) for dataset in raw.values()]
+    return max(found, key=lambda channels: channels.sizes["channel"])
+
+
+def _calibrated(edge: str, channels: xr.Dataset, calibration: Calibration) -> EdgeCalibration:
+    if edge not in calibration:
+        sites = channels.sizes["channel"]
+        raise ValueError(
+            f"{edge} has spectra of {sites} sites but no calibration: calibrate it on a structure "
+            f"with {EDGES[edge].element}"
+        )
+    return calibration[edge]
+
+
+def _parameters(settings: Spectra, calibration: Calibration) -> str:
+    constants = {edge: known.constant_ev for edge, known in calibration.items()}
+    return canonical({"spectra": settings.model_dump(mode="json"), "constant_ev": constants})
+
+
+def _axis(edge: str) -> str:
+    return f"energy_{EDGES[edge].id}"

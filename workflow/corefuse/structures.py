@@ -1,0 +1,206 @@
+"""One structure from its request: built, relaxed, labelled by what it holds, written, indexed."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pymatgen.core import Structure
+
+from corefuse import crystals, defects
+from corefuse.crystals import LI_LAYER, OXYGEN, TM_LAYER, VACANT
+from corefuse.errors import InputError
+from corefuse.files import atomic, read_json, write_json
+from corefuse.plan import StructureSpec
+
+COLUMNS = (
+    "structure_id",
+    "parent_id",
+    "grade",
+    "n_atoms",
+    "formula_units",
+    "x_li",
+    "x_ni",
+    "x_mn",
+    "x_co",
+    "v_o_count",
+    "v_o_fraction",
+    "antisite_count",
+    "antisite_fraction",
+    "defect_class",
+    "seed",
+    "energy_ev_per_atom",
+    "volume_a3_per_fu",
+    "fmax_ev_per_a",
+    "relaxed",
+    "relax_steps",
+)
+
+
+def build(spec: StructureSpec) -> Structure:
+    """The unrelaxed structure.
+
+    Site properties: ``sublattice`` (Li, M, O), ``ideal_site`` (index in the host without any
+    vacancy, the same for all structures of a parent) and ``role``. ``properties`` hold the
+    request (``spec``), the ``defects`` made, and ``decoration_repeats``: True where the cell has
+    fewer distinct arrangements of the metals than decorations asked for.
+
+    Raises
+    ------
+    ValueError
+        The defects find no room in the cell.
+    """
+    seed = spec.seed
+    host, metals, repeats = crystals.decorated_host(
+        spec.metals, spec.decoration, seed, spec.composition_id
+    )
+    full = [*["Li"] * spec.formula_units, *metals, *["O"] * 2 * spec.formula_units]
+    kept = crystals.lithium_sites(
+        host,
+        full,
+        spec.n_li,
+        spec.li_ordering,
+        lambda occupation: _chgnet_energy_ev(_crystal(host, occupation)),
+        seed,
+        spec.parent_id,
+        spec.n_li,
+    )
+    lithiated = crystals.keep_lithium(host, full, kept)
+    occupation, edits = defects.insert(host, lithiated, spec.defect, seed, spec.structure_id)
+    structure = _crystal(host, occupation)
+    roles = defects.roles(host, occupation, edits)
+    structure.add_site_property("role", [roles[i] for i in structure.site_properties["ideal_site"]])
+    structure.properties = {
+        "spec": spec.model_dump(mode="json"),
+        "structure_id": spec.structure_id,
+        "parent_id": spec.parent_id,
+        "decoration_repeats": repeats,
+        "defects": [asdict(edit) | {"frac_coords": list(edit.frac_coords)} for edit in edits],
+    }
+    return structure
+
+
+def make(spec: StructureSpec) -> Structure:
+    """The relaxed structure with moments, oxidation states, labels and the whole record.
+
+    Raises
+    ------
+    ValueError
+        The defects find no room in the cell.
+    NotConvergedError
+        CHGNet gives no finite energy.
+    """
+    from corefuse import relax  # torch takes seconds to import and only this needs it
+
+    rattle_seed = crystals.stream_seed(spec.seed, spec.structure_id, "rattle")
+    structure, record = relax.relax(build(spec), spec.relaxation, rattle_seed)
+    structure.properties["relaxation"] = asdict(record)
+    structure.properties["labels"] = labels(structure)
+    return structure
+
+
+def contents(structure: Structure) -> dict[str, Any]:
+    """The labels that follow from the atoms alone, counted on a built structure.
+
+    Contents and fractions are per formula unit, one for every metal-layer site: Li on those sites
+    counts in ``x_li``, Ni in the Li layer counts in ``x_ni``.
+    """
+    sublattice = structure.site_properties["sublattice"]
+    elements = [site.specie.symbol for site in structure]
+    formula_units = sublattice.count(TM_LAYER)
+    number = Counter(elements)
+    vacancies = 2 * formula_units - sublattice.count(OXYGEN)
+    antisites = list(zip(sublattice, elements, strict=True)).count((LI_LAYER, "Ni"))
+    found = [name for name, n in (("vacancy", vacancies), ("antisite", antisites)) if n]
+    return {
+        "n_atoms": len(structure),
+        "formula_units": formula_units,
+        **{f"x_{m.lower()}": number[m] / formula_units for m in ("Li", "Ni", "Mn", "Co")},
+        "v_o_count": vacancies,
+        "v_o_fraction": vacancies / formula_units,
+        "antisite_count": antisites,
+        "antisite_fraction": antisites / formula_units,
+        "defect_class": "+".join(found) or "pristine",
+    }
+
+
+def labels(structure: Structure) -> dict[str, Any]:
+    """The index row of a relaxed structure, counted and measured on the structure itself."""
+    record, spec = structure.properties["relaxation"], structure.properties["spec"]
+    found = contents(structure)
+    row = {
+        "structure_id": structure.properties["structure_id"],
+        "parent_id": structure.properties["parent_id"],
+        "grade": spec["grade"],
+        **found,
+        "seed": spec["seed"],
+        "energy_ev_per_atom": record["energy_ev_per_atom"],
+        "volume_a3_per_fu": structure.volume / found["formula_units"],
+        "fmax_ev_per_a": record["fmax_ev_per_angstrom"],
+        "relaxed": record["relaxed"],
+        "relax_steps": record["steps"],
+    }
+    return {column: row[column] for column in COLUMNS}
+
+
+def write(path: str | Path, structure: Structure) -> None:
+    """Write a structure as pymatgen JSON."""
+    write_json(path, structure.as_dict())
+
+
+def read(path: str | Path) -> Structure:
+    """Read what :func:`write` wrote, as plain data.
+
+    pymatgen's own reader imports whatever class a file names in a site property; this one cannot.
+
+    Raises
+    ------
+    InputError
+        The file is not a structure of this workflow.
+    """
+    try:
+        data = read_json(path)
+        sites = data["sites"]
+        return Structure(
+            data["lattice"]["matrix"],
+            [site["species"][0]["element"] for site in sites],
+            [site["abc"] for site in sites],
+            site_properties={
+                name: [site["properties"][name] for site in sites]
+                for name in sites[0]["properties"]
+            },
+            properties=data["properties"],
+        )
+    except (KeyError, IndexError, TypeError, ValueError) as fault:
+        raise InputError(
+            path, "structure", f"not a corefuse structure ({fault!r})", "build it again"
+        ) from None
+
+
+def write_index(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Write ``index.csv``: one row a structure, exactly the columns of ``COLUMNS``."""
+    with atomic(path) as partial, partial.open("w", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(COLUMNS)
+        table.writerows([row[column] for column in COLUMNS] for row in rows)
+
+
+def _crystal(host: Structure, occupation: Sequence[str]) -> Structure:
+    kept = [i for i, element in enumerate(occupation) if element != VACANT]
+    sublattice = host.site_properties["sublattice"]
+    return Structure(
+        host.lattice,
+        [occupation[i] for i in kept],
+        host.frac_coords[kept],
+        site_properties={"sublattice": [sublattice[i] for i in kept], "ideal_site": kept},
+    )
+
+
+def _chgnet_energy_ev(structure: Structure) -> float:
+    from corefuse import relax  # only the chgnet ordering of Li pays for torch
+
+    return relax.energy_ev(structure)

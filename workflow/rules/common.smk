@@ -1,0 +1,74 @@
+"""Reads and checks the config once; the other files find C (config), P (paths) and SPECS here.
+
+Every job depends on its own config section only: `params: section=` is that section as canonical
+JSON, `params: code=` a hash of the modules behind the stage. Both are what Snakemake compares.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(ROOT / "workflow"))
+# Scripts run in their own process, on this machine or another: they find the package here.
+os.environ.update(PYTHONPATH=str(ROOT / "workflow"))
+
+from corefuse import checks, config as cfg, plan, progress
+from corefuse.paths import Paths
+from corefuse.provenance import code_hash
+
+CONFIG_FILE = str(workflow.configfiles[-1]) if workflow.configfiles else "--config"
+try:
+    C = cfg.load(config, CONFIG_FILE)
+    SPECS = plan.by_id(C.structures, CONFIG_FILE)
+    if workflow.is_main_process:
+        checks.before_start(C, SPECS, CONFIG_FILE, "resources/edges.yaml")
+except cfg.InputError as err:
+    sys.exit(f"corefuse: {err}")
+
+P = Paths(C.name)
+ENGINE_EDGES = C.simulation.engines()
+MODALITIES = C.spectra.modalities()
+SUBSETS = cfg.resolve_subsets(C)
+ALL_RAW = [P(f"raw/{e}/{s}.nc") for e in ENGINE_EDGES for s in SPECS]
+HELD_OUT = [s for s, spec in SPECS.items() if spec.parent_id in C.dataset.holdout_parents]
+MEASURED = {s.name: s for s in C.infer.samples}
+
+
+wildcard_constraints:
+    structure_id="|".join(map(re.escape, SPECS)),
+    engine="|".join(ENGINE_EDGES),
+    target="|".join(C.train.targets),
+
+
+def sample_files(w):
+    """What `infer` reads: the measured files, or the spectra of a held-out structure."""
+    if w.sample in MEASURED:
+        return [s.file for s in MEASURED[w.sample].spectra]
+    return [P(f"spectra/{w.sample}.nc")]
+
+
+def raw_of_others(w):
+    """Raw files of the same structure that the engine reads."""
+    names, _ = checks.engine_inputs(w.engine, ENGINE_EDGES)
+    return [P(f"raw/{name}/{w.structure_id}.nc") for name in names]
+
+
+def marked(path, caption, category, result):
+    """A result with its caption and its name in the report's menu."""
+    return report(
+        P(path),
+        caption=f"../report/{caption}.rst",
+        category=category,
+        labels={"result": result},
+    )
+
+
+def figure(name, caption, category, result):
+    """The SVG of a figure, marked for the report."""
+    return marked(f"figures/{name}.svg", caption, category, result)
+
+
+def table(name, caption, category, result):
+    """An HTML table, marked for the report."""
+    return marked(f"tables/{name}.html", caption, category, result)

@@ -1,0 +1,222 @@
+"""report: attributions, figures (SVG and PNG), tables and the self-contained HTML report.
+
+INPUTS   everything before, config section `report`
+OUTPUTS  shap/<target>.csv, figures/*.svg and *.png, tables/*.html, config.yaml, report.html
+"""
+
+WHOLE = max(sorted(SUBSETS), key=lambda s: len(SUBSETS[s]))  # the largest is explained
+MEASURED_PAIRS = {
+    f"{name}-{cfg.modality_id(s.edge, s.technique)}": (name, cfg.modality_id(s.edge, s.technique))
+    for name, sample in MEASURED.items()
+    for s in sample.spectra
+}
+
+
+rule attributions:
+    input:
+        model=P(f"models/{{target}}/{WHOLE}.ubj"),
+        data=P("dataset.nc"),
+    output:
+        P("shap/{target}.csv"),
+    log:
+        P.log("attributions/{target}"),
+    benchmark:
+        P.benchmark("attributions/{target}")
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        code=code_hash("report"),
+    script:
+        "../../scripts/attributions.py"
+
+
+rule figures_spectra:
+    input:
+        spectra=expand(P("spectra/{structure_id}.nc"), structure_id=SPECS),
+        index=P("structures/index.csv"),
+    output:
+        by_lithium=figure("spectra_by_lithium", "spectra", "Spectra", "by Li content"),
+        by_defect=figure("spectra_by_defect", "spectra", "Spectra", "change by defect"),
+        png=[P("figures/spectra_by_lithium.png"), P("figures/spectra_by_defect.png")],
+    log:
+        P.log("figures_spectra"),
+    benchmark:
+        P.benchmark("figures_spectra")
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        modalities=cfg.canonical(MODALITIES),
+        section=cfg.canonical(C.report),
+        spectra=cfg.canonical(C.spectra),
+        code=code_hash("report"),
+    script:
+        "../../scripts/figures_spectra.py"
+
+
+rule figures_scores:
+    input:
+        metrics=P("metrics.csv"),
+        predictions=expand(P("models/{target}/predictions.csv"), target=C.train.targets),
+    output:
+        parity=figure("parity", "scores", "Scores", "prediction against truth"),
+        scores=figure("scores", "scores", "Scores", "error by modality subset"),
+        png=[P("figures/parity.png"), P("figures/scores.png")],
+    log:
+        P.log("figures_scores"),
+    benchmark:
+        P.benchmark("figures_scores")
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        subset=WHOLE,
+        subsets=cfg.canonical(list(SUBSETS)),
+        section=cfg.canonical(C.report),
+        train=cfg.canonical(C.train),
+        dataset=cfg.canonical(C.dataset),
+        code=code_hash("report"),
+    script:
+        "../../scripts/figures_scores.py"
+
+
+rule figures_attributions:
+    input:
+        tables=expand(P("shap/{target}.csv"), target=C.train.targets),
+        data=P("dataset.nc"),
+        spectra=expand(P("spectra/{structure_id}.nc"), structure_id=SPECS),
+    output:
+        svg=[figure(f"shap_{t}", "attributions", "What decided", t) for t in C.train.targets],
+        png=[P(f"figures/shap_{t}.png") for t in C.train.targets],
+    log:
+        P.log("figures_attributions"),
+    benchmark:
+        P.benchmark("figures_attributions")
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        subset=WHOLE,
+        section=cfg.canonical(C.report),
+        code=code_hash("report"),
+    script:
+        "../../scripts/figures_attributions.py"
+
+
+rule figures_inference:
+    input:
+        tables=[P(f"inference/{s}.csv") for s in [*HELD_OUT, *MEASURED]],
+        index=P("structures/index.csv"),
+    output:
+        svg=[figure(f"inference_{s}", "inference", "Inference", s) for s in [*HELD_OUT, *MEASURED]],
+        png=[P(f"figures/inference_{s}.png") for s in [*HELD_OUT, *MEASURED]],
+    log:
+        P.log("figures_inference"),
+    benchmark:
+        P.benchmark("figures_inference")
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        section=cfg.canonical(C.report),
+        infer=cfg.canonical(C.infer),
+        code=code_hash("report"),
+    script:
+        "../../scripts/figures_inference.py"
+
+
+rule figures_measured:
+    input:
+        files=[s.file for sample in MEASURED.values() for s in sample.spectra],
+        spectra=expand(P("spectra/{structure_id}.nc"), structure_id=SPECS),
+        edges="resources/edges.yaml",
+    output:
+        svg=[
+            figure(f"measured_{pair}", "measured", "Spectra", f"{name}: {m}")
+            for pair, (name, m) in MEASURED_PAIRS.items()
+        ],
+        png=[P(f"figures/measured_{pair}.png") for pair in MEASURED_PAIRS],
+        table=table("measured", "measured", "Spectra", "measured beside simulated"),
+    log:
+        P.log("figures_measured"),
+    benchmark:
+        P.benchmark("figures_measured")
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        samples=cfg.canonical(C.infer.model_dump(mode="json", include={"samples"})),
+        section=cfg.canonical(C.report),
+        code=code_hash("report"),
+    script:
+        "../../scripts/figures_measured.py"
+
+
+rule tables:
+    input:
+        index=P("structures/index.csv"),
+        failed=P("failed.csv"),
+        metrics=P("metrics.csv"),
+        raw=ALL_RAW,
+        calibration=P("calibration.json"),
+        inference=[P(f"inference/{s}.csv") for s in [*HELD_OUT, *MEASURED]],
+    output:
+        structures=table("structures", "tables", "Structures", "structures and labels"),
+        simulations=table("simulations", "tables", "Structures", "simulations"),
+        failed=table("failed", "tables", "Structures", "failed structures"),
+        calibration=table("calibration", "tables", "Spectra", "calibration"),
+        metrics=table("metrics", "scores", "Scores", "table of all scores"),
+        inference=table("inference", "inference", "Inference", "table of all samples"),
+    log:
+        P.log("tables"),
+    benchmark:
+        P.benchmark("tables")
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        section=cfg.canonical(C.report),
+        train=cfg.canonical(C.train),
+        dataset=cfg.canonical(C.dataset),
+        infer=cfg.canonical(C.infer),
+        code=code_hash("report"),
+    script:
+        "../../scripts/tables.py"
+
+
+rule resolved_config:
+    output:
+        marked("config.yaml", "config", "Run", "the resolved config"),
+    log:
+        P.log("resolved_config"),
+    benchmark:
+        P.benchmark("resolved_config")
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        section=cfg.canonical(C),
+    script:
+        "../../scripts/resolved_config.py"
+
+
+rule results:
+    input:
+        rules.resolved_config.output,
+        rules.tables.output,
+        rules.figures_spectra.output,
+        rules.figures_scores.output,
+        rules.figures_attributions.output,
+        rules.figures_inference.output if HELD_OUT or MEASURED else [],
+        rules.figures_measured.output if MEASURED else [],
+
+
+rule report_html:
+    input:
+        rules.results.input,
+    output:
+        P("report.html"),
+    log:
+        P.log("report_html"),
+    benchmark:
+        P.benchmark("report_html")
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        config=lambda w: P("config.yaml"),
+    shell:
+        "python -m snakemake results --cores 1 --nolock --configfile {params.config}"
+        " --report {output} > {log} 2>&1"

@@ -1,0 +1,68 @@
+"""train: one model a target and modality subset, scored by nested, grouped cross-validation.
+
+INPUTS   dataset.nc, config section `train`
+OUTPUTS  models/<target>/<subset>.ubj and .json, models/<target>/predictions.csv,
+         models/domain/<subset>.json, metrics.csv
+"""
+
+# A target more or less retrains no other; subsets are spelt out in a param of their own.
+TRAIN_SECTION = cfg.canonical(C.train.model_dump(mode="json", exclude={"targets", "subsets"}))
+
+
+rule train:
+    input:
+        P("dataset.nc"),
+    output:
+        models=expand(P("models/{{target}}/{subset}.ubj"), subset=SUBSETS),
+        cards=expand(P("models/{{target}}/{subset}.json"), subset=SUBSETS),
+        metrics=P("models/{target}/metrics.csv"),
+        predictions=P("models/{target}/predictions.csv"),
+    log:
+        P.log("train/{target}"),
+    benchmark:
+        P.benchmark("train/{target}")
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 240 * attempt,
+    params:
+        section=TRAIN_SECTION,
+        subsets=cfg.canonical(SUBSETS),
+        code=code_hash("train"),
+    script:
+        "../../scripts/train.py"
+
+
+rule domain:
+    input:
+        P("dataset.nc"),
+    output:
+        expand(P("models/domain/{subset}.json"), subset=SUBSETS),
+    log:
+        P.log("domain"),
+    benchmark:
+        P.benchmark("domain")
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        subsets=cfg.canonical(SUBSETS),
+        seed=C.train.seed,
+        code=code_hash("train"),
+    script:
+        "../../scripts/domain.py"
+
+
+rule metrics:
+    input:
+        expand(P("models/{target}/metrics.csv"), target=C.train.targets),
+    output:
+        P("metrics.csv"),
+    log:
+        P.log("metrics"),
+    benchmark:
+        P.benchmark("metrics")
+    conda:
+        "../../envs/analysis.yaml"
+    script:
+        "../../scripts/metrics.py"
