@@ -223,14 +223,20 @@ def browser(tmp_path_factory):
 
 def open_result(browser, category: str, result: str) -> None:
     """Click through the report's menu as a reader does."""
+    from selenium.common.exceptions import WebDriverException
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.ui import WebDriverWait
 
-    wait = WebDriverWait(browser, 20)
+    # the menu and the table slide into place: a click before that hits a neighbour
+    wait = WebDriverWait(browser, 30, ignored_exceptions=[WebDriverException, IndexError])
+
+    def click(where: str) -> bool:
+        browser.find_elements(By.XPATH, where)[-1].click()
+        return True
+
     browser.refresh()
-    wait.until(lambda b: b.find_elements(By.XPATH, f"//a[contains(., '{category}')]"))[-1].click()
-    row = wait.until(lambda b: b.find_element(By.XPATH, f"//tr[contains(., '{result}')]"))
-    row.find_elements(By.TAG_NAME, "a")[0].click()
+    wait.until(lambda _: click(f"//a[contains(., '{category}')]"), category)
+    wait.until(lambda _: click(f"(//tr[contains(., '{result}')]//a)[1]"), result)
 
 
 @pytest.mark.parametrize(

@@ -366,7 +366,8 @@ def test_formatters_have_nothing_to_change(command, root):
 
 
 def test_make_help_lists_every_command(root):
-    done = subprocess.run(["make", "help"], cwd=root, capture_output=True, text=True, check=True)
+    command = ["make", "--no-print-directory", "help"]  # quiet inside `make test` too
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     phony = re.search(r"^\.PHONY: (.*)$", (root / "Makefile").read_text(), re.MULTILINE)[1].split()
     assert [line.split()[0] for line in done.stdout.splitlines()] == phony
     assert all(len(line.split()) > 2 for line in done.stdout.splitlines())

@@ -3,6 +3,10 @@
 An engine is one module of this package with one class that follows :class:`Engine`. It is found
 by its name: ``simulation.edges`` in the config says ``O K: gpaw``, and ``engines/gpaw.py`` holds
 ``ENGINE``. Adding one means writing that file and adding its name to ``simulation.edges``'s type.
+
+An engine either does a structure in one run (initial-state GPAW, multiplets) or one absorbing site
+in one run (``per_site``: core holes, FDMNES, FEFF). The workflow batches site runs, keeps each as
+it finishes and puts them together (:mod:`corefuse.sites`); the engine sees one job at a time.
 """
 
 from __future__ import annotations
@@ -22,13 +26,22 @@ from corefuse.errors import InputError, NotConvergedError
 
 
 @dataclass(frozen=True)
+class Absorber:
+    """One site at one edge: ``site`` counts the atoms of the structure from 0."""
+
+    edge: str
+    site: int
+
+
+@dataclass(frozen=True)
 class Job:
     """One structure for one engine.
 
     ``settings`` is the engine's own config section as plain data; ``shared`` is a folder that all
     jobs of a run may fill and read (datasets, compiled tables), safely and at the same time.
     ``raw`` holds what the engines named in ``Engine.reads`` made of the same structure, as far as
-    they run at all.
+    they run at all. A job of a ``per_site`` engine has the ``absorber`` it is for, the only edge in
+    ``edges``, and ``start``, the file that ``Engine.begin`` made of the structure.
     """
 
     structure_id: str
@@ -37,6 +50,8 @@ class Job:
     settings: Mapping[str, Any]
     shared: Path
     raw: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    absorber: Absorber | None = None
+    start: Path | None = None
 
 
 class Engine(Protocol):
@@ -48,6 +63,7 @@ class Engine(Protocol):
         str, ...
     ]  # engines whose raw file of the same structure it uses where there is one
     resources: tuple[str, ...]  # files of the project that its results depend on
+    per_site: bool  # one run an absorbing site, not one a structure
 
     @property
     def edges(self) -> tuple[str, ...]:
@@ -56,6 +72,13 @@ class Engine(Protocol):
 
     def version(self) -> str:
         """Version of the code behind the engine, for provenance."""
+        ...
+
+    def begin(self, job: Job, folder: Path, start: Path) -> None:
+        """Of a ``per_site`` engine: make the file that all runs of a structure start from.
+
+        It may be empty. Raises :class:`NotConvergedError` where the structure can't be done.
+        """
         ...
 
     def prepare(self, job: Job, folder: Path) -> None:
@@ -67,7 +90,10 @@ class Engine(Protocol):
         ...
 
     def parse(self, folder: Path) -> xr.Dataset:
-        """Read the result of :meth:`run` as a raw dataset (:mod:`corefuse.rawdata`)."""
+        """Read the result of :meth:`run` as a raw dataset (:mod:`corefuse.rawdata`).
+
+        That of a ``per_site`` engine has one channel.
+        """
         ...
 
     def read_log(self, folder: Path) -> str:

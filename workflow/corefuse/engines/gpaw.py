@@ -52,12 +52,16 @@ class GpawEngine:
     edges = tuple(EDGES)
     reads = ()
     resources = ()
+    per_site = False
 
     def version(self) -> str:
         """GPAW's version."""
         import gpaw
 
         return gpaw.__version__
+
+    def begin(self, job: Job, folder: Path, start: Path) -> None:
+        """Nothing: one run does the structure."""
 
     def prepare(self, job: Job, folder: Path) -> None:
         """Write ``structure.json`` and ``job.json``; generate missing core-level datasets."""

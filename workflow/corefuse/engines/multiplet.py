@@ -58,10 +58,14 @@ class MultipletEngine:
     edges = tuple(e.name for e in EDGES.values() if e.core_orbital == "2p")
     reads = ("gpaw",)
     resources = ("resources/multiplet.yaml",)
+    per_site = False
 
     def version(self) -> str:
         """Revision of the engine: it is part of corefuse."""
         return f"corefuse-{self.revision}"
+
+    def begin(self, job: Job, folder: Path, start: Path) -> None:
+        """Nothing: one run does the structure."""
 
     def prepare(self, job: Job, folder: Path) -> None:
         """Write ``structure.json`` and ``job.json`` with ion, neighbours and shift of each site."""
