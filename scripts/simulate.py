@@ -4,7 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
-from corefuse import engines, files, structures
+from corefuse import engines, files, launch, structures
 
 section = json.loads(snakemake.params.section)
 engine = engines.get(snakemake.wildcards.engine)
@@ -15,6 +15,7 @@ job = engines.Job(
     edges=tuple(section["edges"]),
     settings=section["settings"],
     shared=Path(snakemake.params.shared),
+    launcher=launch.launcher(snakemake.resources),
     raw={Path(p).parent.name: files.read_netcdf(p) for p in snakemake.input.raw},
 )
 raw = engines.simulate(engine, job, scratch)

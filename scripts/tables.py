@@ -9,10 +9,13 @@ from corefuse import files, rawdata, tables
 out = snakemake.output
 index = pd.read_csv(snakemake.input.index)
 tables.write(out.structures, index, "Structures", "Labels come from the built structure.")
-runs = pd.DataFrame(rawdata.summary(files.read_netcdf(p)) for p in snakemake.input.raw)
+raw = [files.read_netcdf(p) for p in snakemake.input.raw]
+runs = pd.DataFrame(rawdata.summary(dataset) for dataset in raw)
 tables.write(out.simulations, runs, "Simulations", "One row a structure and engine.")
 failed = pd.read_csv(snakemake.input.failed)
 tables.write(out.failed, failed, "Failed structures", "Left out of the dataset.")
+sites = pd.DataFrame(row for dataset in raw for row in rawdata.failed_sites(dataset))
+tables.write(out.failed_sites, sites, "Failed sites", "Left out of their structure's mean.")
 calibration = pd.DataFrame(files.read_json(snakemake.input.calibration)).T.reset_index(names="edge")
 tables.write(out.calibration, calibration, "Calibration", "One constant an edge.")
 metrics = pd.read_csv(snakemake.input.metrics)

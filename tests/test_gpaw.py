@@ -111,7 +111,7 @@ def test_dipole_strengths_agree_with_gpaws_own_core_level_code(shared_datasets):
     for edge in ("O K", "Co L2,3"):
         engine.ensure_dataset(EDGES[edge], shared_datasets)
     engine.ensure_dataset(EDGES["Li K"], shared_datasets)
-    engine._use_datasets(shared_datasets)
+    engine.use_datasets(shared_datasets)
     atoms = engine.to_atoms(licoo2())
     calc = GPAW(
         mode=PW(250, force_complex_dtype=True),
@@ -128,7 +128,7 @@ def test_dipole_strengths_agree_with_gpaws_own_core_level_code(shared_datasets):
     calc.calculate(atoms)
     axis = rawdata.energy_axis(20.0)
     for edge, site in (("Co L2,3", 0), ("O K", 2)):
-        ours, _ = engine.site_spectrum(calc, EDGES[edge], site, 1e-3, axis)
+        ours, _ = engine.site_spectrum(calc, EDGES[edge], site, 1e-3, axis, calc.get_fermi_level())
         theirs = np.zeros_like(axis)
         for spin in (0, 1):
             sticks = XAS(calc, mode="all", center=site, spin=spin)
@@ -149,7 +149,7 @@ def test_core_level_shift_of_nitrous_oxide(shared_datasets):
 
     nitrogen = Edge("N K", "N", "1s", ("K",))
     engine.ensure_dataset(nitrogen, shared_datasets)
-    engine._use_datasets(shared_datasets)
+    engine.use_datasets(shared_datasets)
     atoms = Atoms("NNO", [(0, 0, 0), (0, 0, 1.128), (0, 0, 2.312)], cell=[5, 5, 7], pbc=True)
     calc = GPAW(
         mode=PW(350), xc="PBE", setups={"N": "gs1s"}, txt=None, legacy_gpaw=True, spinpol=True

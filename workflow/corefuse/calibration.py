@@ -18,7 +18,7 @@ from corefuse.edges import EDGES
 from corefuse.features import feature_energy
 from corefuse.files import read_netcdf
 from corefuse.grid import EnergyGrid
-from corefuse.rawdata import STEP_EV, holds_all_levels, of_edge
+from corefuse.rawdata import STEP_EV, holds_all_levels, of_edge, site_mean
 
 
 class EdgeCalibration(Section):
@@ -99,7 +99,7 @@ def calibrate(raw: xr.Dataset, edge: str, settings: Spectra, entry: EdgeEntry) -
     if not channels.sizes["channel"]:
         raise ValueError(f"{raw.attrs['structure_id']} has no {edge} spectrum to calibrate with")
     shifts_ev = channels["core_level_shift_ev"].values
-    threshold_ev = float(shifts_ev.mean())
+    threshold_ev = float(site_mean(shifts_ev, channels))
     energy_ev = channels["energy_ev"].values
     grid = EnergyGrid(
         start_ev=floor(energy_ev[0] + shifts_ev.min()),
@@ -109,7 +109,7 @@ def calibrate(raw: xr.Dataset, edge: str, settings: Spectra, entry: EdgeEntry) -
     technique = sharpest_technique(edge, settings)
     sites = broadened(channels, edge, technique, settings, grid, 0.0, threshold_ev)
     reference = entry.reference
-    found_ev = feature_energy(grid.energies_ev, sites.mean(axis=0), reference.feature)
+    found_ev = feature_energy(grid.energies_ev, site_mean(sites, channels), reference.feature)
     absolute = holds_all_levels(channels)
     reference_ev = found_ev if absolute else reference.energy_ev
     constant_ev = reference_ev - found_ev

@@ -37,6 +37,13 @@ def engine_revision(engine: str) -> int:
     return engines.get(engine).revision
 
 
+def site_engines(configured: Iterable[str]) -> list[str]:
+    """Those that work site by site."""
+    from corefuse import engines
+
+    return [name for name in configured if engines.get(name).per_site]
+
+
 def engine_inputs(engine: str, configured: Iterable[str]) -> tuple[list[str], list[str]]:
     """Engines whose raw files this one reads, of those that run; project files it depends on."""
     from corefuse import engines

@@ -58,6 +58,8 @@ Target = Literal[TARGETS]  # type: ignore[valid-type]
 IonName = Literal[IONS]  # type: ignore[valid-type]
 IonParameter = Literal[ION_PARAMETERS]  # type: ignore[valid-type]
 EngineName = Literal["gpaw", "multiplet"]
+CoreHole = Literal["none", "half", "full"]
+HOLE_ENGINE = "gpaw_core_hole"  # what runs gpaw's edges that have a core hole
 
 
 def _no_repeats(values: list[Any]) -> list[Any]:
@@ -196,12 +198,36 @@ class Multiplet(Section):
     )
 
 
+class Sites(Section):
+    """Which sites an engine that works site by site computes, and in which batches."""
+
+    select: Literal["all", "inequivalent", "near_defects"] = Field(
+        "inequivalent",
+        description="all; one of each set of symmetry-equivalent sites; or the nearest to each "
+        "defect and a sample of the rest",
+    )
+    symmetry_tolerance_angstrom: float = Field(
+        0.05, gt=0, description="inequivalent: how far an atom may be from its symmetric place"
+    )
+    nearest: int = Field(6, ge=1, description="near_defects: sites of an edge kept at each defect")
+    sample: int = Field(4, ge=1, description="near_defects: seeded sample of the other sites")
+    seed: int = Field(1, ge=0, description="near_defects: seed of that sample")
+    sites_per_job: int = Field(
+        8, ge=1, description="sites of one structure that one job computes, one after the other"
+    )
+
+
 class Simulation(Section):
     """Which engine computes which edge, and how."""
 
     edges: dict[EdgeName, EngineName] = Field(
         min_length=1, description="edge: engine that computes it"
     )
+    core_hole: dict[EdgeName, CoreHole] = Field(
+        {},
+        description="edge of gpaw: none (one run for all sites), half or full (one run a site)",
+    )
+    sites: Sites = Sites()
     gpaw: Gpaw = Gpaw()
     multiplet: Multiplet = Multiplet()
 
@@ -209,8 +235,27 @@ class Simulation(Section):
         """Engine name -> its edges, in the order of ``EDGES`` however the config is sorted."""
         out: dict[str, list[str]] = {}
         for edge in (e for e in EDGES if e in self.edges):
-            out.setdefault(self.edges[edge], []).append(edge)
+            hole = self.core_hole.get(edge, "none") != "none"
+            out.setdefault(HOLE_ENGINE if hole else self.edges[edge], []).append(edge)
         return out
+
+    def settings(self, engine: str) -> dict[str, Any]:
+        """An engine's own section as plain data; that of core holes is GPAW's and the holes."""
+        if engine == HOLE_ENGINE:
+            holes = {e: h for e, h in self.core_hole.items() if h != "none"}
+            return self.gpaw.model_dump(mode="json") | {"core_hole": holes}
+        section: BaseModel = getattr(self, engine)
+        return section.model_dump(mode="json")
+
+    @model_validator(mode="after")
+    def _holes_are_gpaws(self) -> Simulation:
+        for edge, hole in self.core_hole.items():
+            if hole != "none" and self.edges.get(edge) != "gpaw":
+                raise ValueError(
+                    f"gpaw does not compute {edge}|set simulation.edges.{edge} to gpaw or drop the "
+                    f"core hole|core_hole.{edge}"
+                )
+        return self
 
 
 class TechniqueSettings(Section):

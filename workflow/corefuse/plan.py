@@ -6,10 +6,21 @@ Importing this module is cheap (pydantic only), because the Snakefile imports it
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from math import ceil
 from pathlib import Path
 
-from corefuse.config import Defect, Metal, Relaxation, Section, Series, Structures, canonical
+from corefuse.config import (
+    Defect,
+    Metal,
+    Relaxation,
+    Section,
+    Series,
+    Sites,
+    Structures,
+    canonical,
+)
+from corefuse.edges import EDGES
 from corefuse.errors import InputError
 
 REVISION = 1  # raise it when the same request would give another structure: all are made again
@@ -59,6 +70,15 @@ class StructureSpec(Section):
         """Li per formula unit asked for in the Li layer, before excess Ni replaces any."""
         return self.n_li / self.formula_units
 
+    def count(self, element: str) -> int:
+        """Atoms of an element in the cell, once the defects are in."""
+        if element == "O":
+            return 2 * self.formula_units - self.defect.oxygen_vacancies
+        if element == "Li":
+            return max(self.n_li - self.defect.excess_ni, 0)
+        extra = self.defect.excess_ni if element == "Ni" else 0
+        return dict[str, int](self.metals).get(element, 0) + extra  # type: ignore[arg-type]
+
     def to_json(self) -> str:
         """One canonical line: equal requests give equal text."""
         return canonical(self)
@@ -102,6 +122,22 @@ def by_id(structures: Structures, file: str | Path) -> dict[str, StructureSpec]:
     except ValueError as fault:
         problem, _, fix = str(fault).partition("|")
         raise InputError(file, "structures.series", problem, fix) from None
+
+
+def site_batches(spec: StructureSpec, edges: Iterable[str], settings: Sites) -> int:
+    """Batches that hold every absorber :func:`corefuse.sites.select` may pick; at least one.
+
+    It is known before there is a structure: symmetry only makes batches smaller.
+    """
+    defect = spec.defect
+    places = defect.oxygen_vacancies + 2 * defect.antisite_pairs + defect.excess_ni
+    most = 0
+    for edge in edges:
+        count = spec.count(EDGES[edge].element)
+        if settings.select == "near_defects":
+            count = min(count, settings.nearest * places + settings.sample)
+        most += count
+    return max(1, ceil(most / settings.sites_per_job))
 
 
 def _specs(structures: Structures, series: Series) -> Iterator[StructureSpec]:

@@ -11,6 +11,7 @@ states are bound, the axis is absolute, and some Lorentzian width is in it alrea
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -60,7 +61,10 @@ class Levels:
 
 @dataclass(frozen=True)
 class Channel:
-    """One site at one edge: ``intensity`` (energy,), ``dos`` (3, energy), both per eV."""
+    """One site at one edge: ``intensity`` (energy,), ``dos`` (3, energy), both per eV.
+
+    ``multiplicity`` is how many sites of the structure it stands for.
+    """
 
     edge: str
     site: int
@@ -71,13 +75,14 @@ class Channel:
     core_level_shift_ev: float
     moment_mub: float
     levels: Levels | None = None
+    multiplicity: float = 1.0
 
 
 def build(channels: list[Channel], energy_ev: np.ndarray) -> xr.Dataset:
     """Stack channels, all with ``levels`` or all without, into a raw dataset with status ``ok``."""
     per_channel = {
         name: ("channel", np.array([getattr(c, name) for c in channels]))
-        for name in ("edge", "site", "element", "role")
+        for name in ("edge", "site", "element", "role", "multiplicity")
     }
     levels = [c.levels for c in channels if c.levels]
     if levels:
@@ -132,14 +137,62 @@ def holds_all_levels(channels: xr.Dataset) -> bool:
     return "l2_start_ev" in channels.coords
 
 
+def multiplicities(channels: xr.Dataset) -> np.ndarray:
+    """How many sites each channel stands for (channel,); one each in files of whole structures."""
+    if "multiplicity" not in channels.coords:
+        return np.ones(channels.sizes["channel"])
+    return channels["multiplicity"].values
+
+
+def site_mean(values: np.ndarray, channels: xr.Dataset) -> np.ndarray:
+    """Mean over the sites (first axis), each channel counted as often as it stands for a site."""
+    return np.average(values, axis=0, weights=multiplicities(channels))
+
+
+def site_std(values: np.ndarray, channels: xr.Dataset) -> np.ndarray:
+    """Standard deviation over the sites (first axis), counted as in :func:`site_mean`."""
+    return np.sqrt(site_mean((values - site_mean(values, channels)) ** 2, channels))
+
+
 def failed(reason: str) -> xr.Dataset:
     """A dataset without channels that says why."""
     return xr.Dataset(attrs={"status": "failed", "reason": reason})
 
 
+def join(runs: Sequence[xr.Dataset]) -> xr.Dataset:
+    """One structure's raw dataset from those of its sites, which share an axis.
+
+    What the sites have in common (atoms, version, parameters) is the first one's; seconds add up.
+    """
+    whole = xr.concat(
+        runs,
+        "channel",
+        data_vars="minimal",
+        coords="minimal",
+        compat="override",
+        combine_attrs="override",
+    )
+    attrs = {
+        name: combine(run.attrs[name] for run in runs)
+        for name, combine in (
+            ("wall_seconds", sum),
+            ("cpu_seconds", sum),
+            ("peak_memory_mb", max),
+        )
+        if name in runs[0].attrs
+    }
+    return whole.assign_attrs(attrs)
+
+
 def of_edge(raw: xr.Dataset, edge: str) -> xr.Dataset:
     """The channels of one edge; none where the element is absent."""
     return raw.isel(channel=np.flatnonzero(raw["edge"].values == edge))
+
+
+def failed_sites(raw: xr.Dataset) -> list[dict[str, object]]:
+    """One row for each site of the structure that has no result; none of whole-structure runs."""
+    structure = {name: raw.attrs[name] for name in ("structure_id", "engine")}
+    return [structure | row for row in json.loads(raw.attrs.get("failed_sites", "[]"))]
 
 
 def summary(raw: xr.Dataset) -> dict[str, object]:

@@ -16,7 +16,7 @@ from corefuse.edge_table import EdgeTable, lines
 from corefuse.edges import EDGES, modality_id, split_modality
 from corefuse.files import read_netcdf
 from corefuse.grid import EnergyGrid, window_area
-from corefuse.rawdata import holds_all_levels, of_edge
+from corefuse.rawdata import holds_all_levels, of_edge, site_mean, site_std
 
 
 def process(
@@ -75,7 +75,7 @@ def site_spectra(
     )
     energy_ev = entry.grid.energies_ev
     return xr.DataArray(
-        sites / window_area(energy_ev, sites.mean(axis=0), entry.window_ev),
+        sites / window_area(energy_ev, site_mean(sites, channels), entry.window_ev),
         dims=("site", _axis(edge)),
         coords={
             _axis(edge): energy_ev,
@@ -125,7 +125,7 @@ def _edge_dataset(
         mean = std = np.zeros(len(energy_ev))
         if not absent:
             sites = site_spectra(channels, edge, technique, settings, edge_table, calibration)
-            mean, std = sites.mean("site").values, sites.std("site").values
+            mean, std = site_mean(sites.values, channels), site_std(sites.values, channels)
         out[name] = (_axis(edge), mean, {"units": "1/eV"})
         out[f"{name}_site_std"] = (_axis(edge), std, {"units": "1/eV"})
     dos = np.zeros((3, len(energy_ev)))
@@ -151,7 +151,8 @@ def _mean_dos(
             settings.final_state_lorentzian_fwhm_per_ev,
         )
     per_l = channels["dos"].transpose("l", "channel", "energy").values
-    return np.array([kernel.apply(*_placed(channels, known), d).mean(axis=0) for d in per_l])
+    sites = [kernel.apply(*_placed(channels, known), density) for density in per_l]
+    return np.array([site_mean(of_l, channels) for of_l in sites])
 
 
 def _placed(channels: xr.Dataset, known: EdgeCalibration) -> tuple[np.ndarray, np.ndarray]:

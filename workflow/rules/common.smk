@@ -30,9 +30,15 @@ P = Paths(C.name)
 ENGINE_EDGES = C.simulation.engines()
 MODALITIES = C.spectra.modalities()
 SUBSETS = cfg.resolve_subsets(C)
+SITE_ENGINES = checks.site_engines(ENGINE_EDGES)
 ALL_RAW = [P(f"raw/{e}/{s}.nc") for e in ENGINE_EDGES for s in SPECS]
 HELD_OUT = [s for s, spec in SPECS.items() if spec.parent_id in C.dataset.holdout_parents]
 MEASURED = {s.name: s for s in C.infer.samples}
+
+
+def one_of(names):
+    """A wildcard constraint; the pattern of no name matches nothing."""
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 wildcard_constraints:
@@ -46,6 +52,20 @@ def sample_files(w):
     if w.sample in MEASURED:
         return [s.file for s in MEASURED[w.sample].spectra]
     return [P(f"spectra/{w.sample}.nc")]
+
+
+def site_section(w):
+    """What the results of a site engine depend on, as the jobs get it."""
+    return cfg.canonical(
+        {"edges": ENGINE_EDGES[w.engine], "settings": C.simulation.settings(w.engine)}
+    )
+
+
+def batches_of(engine, structure_id):
+    """Batch files of one structure: as many as its absorbers may need."""
+    n = plan.site_batches(SPECS[structure_id], ENGINE_EDGES[engine], C.simulation.sites)
+    folder = P(f"raw/{engine}/sites/{structure_id}")
+    return [f"{folder}/batch-{b}-of-{n}.json" for b in range(n)]
 
 
 def raw_of_others(w):

@@ -159,6 +159,7 @@ rule tables:
         structures=table("structures", "tables", "Structures", "structures and labels"),
         simulations=table("simulations", "tables", "Structures", "simulations"),
         failed=table("failed", "tables", "Structures", "failed structures"),
+        failed_sites=table("failed_sites", "tables", "Structures", "failed sites"),
         calibration=table("calibration", "tables", "Spectra", "calibration"),
         metrics=table("metrics", "scores", "Scores", "table of all scores"),
         inference=table("inference", "inference", "Inference", "table of all samples"),

@@ -1,8 +1,11 @@
-"""simulate: unbroadened site spectra, one job a structure and engine.
+"""simulate: unbroadened site spectra, one job a structure and engine, or a batch of its sites.
 
 INPUTS   structures/<structure_id>.json, config section `simulation`; for an engine that reads
          another's moments and core-level shifts, that one's raw file, if it runs
 OUTPUTS  raw/<engine>/<structure_id>.nc (a run that failed says so inside)
+
+An engine that works site by site goes begin (what all sites of a structure start from) -> sites
+(batches; each site is kept as it finishes, see corefuse.sites) -> collect.
 """
 
 
@@ -17,6 +20,8 @@ rule simulate:
         P.log("simulate/{engine}/{structure_id}"),
     benchmark:
         P.benchmark("simulate/{engine}/{structure_id}")
+    wildcard_constraints:
+        engine=one_of(e for e in ENGINE_EDGES if e not in SITE_ENGINES),
     conda:
         "../../envs/gpaw.yaml"
     resources:
@@ -26,10 +31,77 @@ rule simulate:
         section=lambda w: cfg.canonical(
             {
                 "edges": ENGINE_EDGES[w.engine],
-                "settings": getattr(C.simulation, w.engine).model_dump(mode="json"),
+                "settings": C.simulation.settings(w.engine),
             }
         ),
         revision=lambda w: checks.engine_revision(w.engine),
         shared=lambda w: P(f"raw/{w.engine}/shared"),
     script:
         "../../scripts/simulate.py"
+
+
+rule begin:
+    input:
+        structure=P("structures/{structure_id}.json"),
+    output:
+        temp(P("raw/{engine}/begin/{structure_id}")),
+    log:
+        P.log("begin/{engine}/{structure_id}"),
+    benchmark:
+        P.benchmark("begin/{engine}/{structure_id}")
+    wildcard_constraints:
+        engine=one_of(SITE_ENGINES),
+    conda:
+        "../../envs/gpaw.yaml"
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 120 * attempt,
+    params:
+        section=site_section,
+        revision=lambda w: checks.engine_revision(w.engine),
+        shared=lambda w: P(f"raw/{w.engine}/shared"),
+    script:
+        "../../scripts/begin.py"
+
+
+rule sites:
+    input:
+        structure=P("structures/{structure_id}.json"),
+        begin=P("raw/{engine}/begin/{structure_id}"),
+    output:
+        P("raw/{engine}/sites/{structure_id}/batch-{batch}-of-{batches}.json"),
+    log:
+        P.log("sites/{engine}/{structure_id}/batch-{batch}-of-{batches}"),
+    benchmark:
+        P.benchmark("sites/{engine}/{structure_id}-{batch}-of-{batches}")
+    wildcard_constraints:
+        engine=one_of(SITE_ENGINES),
+    conda:
+        "../../envs/gpaw.yaml"
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 240 * attempt,
+    params:
+        section=site_section,
+        select=cfg.canonical(C.simulation.sites),
+        revision=lambda w: checks.engine_revision(w.engine),
+        shared=lambda w: P(f"raw/{w.engine}/shared"),
+    script:
+        "../../scripts/sites.py"
+
+
+rule collect:
+    input:
+        lambda w: [b for s in SPECS for b in batches_of(w.engine, s)],
+    output:
+        expand(P("raw/{{engine}}/{structure_id}.nc"), structure_id=SPECS),
+    log:
+        P.log("collect/{engine}"),
+    benchmark:
+        P.benchmark("collect/{engine}")
+    wildcard_constraints:
+        engine=one_of(SITE_ENGINES),
+    conda:
+        "../../envs/analysis.yaml"
+    script:
+        "../../scripts/collect.py"

@@ -24,6 +24,8 @@ from pymatgen.core import Structure
 from corefuse import files, rawdata
 from corefuse.errors import InputError, NotConvergedError
 
+NOT_BEGUN = "corefuse: no start: "
+
 
 @dataclass(frozen=True)
 class Absorber:
@@ -41,7 +43,8 @@ class Job:
     jobs of a run may fill and read (datasets, compiled tables), safely and at the same time.
     ``raw`` holds what the engines named in ``Engine.reads`` made of the same structure, as far as
     they run at all. A job of a ``per_site`` engine has the ``absorber`` it is for, the only edge in
-    ``edges``, and ``start``, the file that ``Engine.begin`` made of the structure.
+    ``edges``, and ``start``, the file that ``Engine.begin`` made of the structure. ``launcher``
+    starts a program in parallel (``srun -n 8``); empty: one process.
     """
 
     structure_id: str
@@ -52,6 +55,7 @@ class Job:
     raw: Mapping[str, xr.Dataset] = field(default_factory=dict)
     absorber: Absorber | None = None
     start: Path | None = None
+    launcher: tuple[str, ...] = ()
 
 
 class Engine(Protocol):
@@ -117,6 +121,28 @@ def check_edges(engine: str, edges: list[str], config_file: str) -> None:
                 f"{engine} can't compute {edge}",
                 f"{engine} does {', '.join(able)}",
             )
+
+
+def begin(engine: Engine, job: Job, folder: Path, start: Path) -> None:
+    """Make the file that a structure's site runs start from; where it can't be, one that says why.
+
+    Written atomically.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with files.atomic(start) as partial:
+        try:
+            engine.begin(job, folder, partial)
+        except NotConvergedError as err:
+            partial.write_text(f"{NOT_BEGUN}{err}")
+
+
+def why_not_begun(start: Path | None) -> str:
+    """The reason in a start file that is none; empty where it is one."""
+    if start is None:
+        return ""
+    with start.open("rb") as file:
+        is_reason = file.read(len(NOT_BEGUN)) == NOT_BEGUN.encode()
+    return start.read_text().removeprefix(NOT_BEGUN) if is_reason else ""
 
 
 def simulate(engine: Engine, job: Job, folder: Path) -> xr.Dataset:

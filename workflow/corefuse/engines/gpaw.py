@@ -13,6 +13,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from math import ceil, pi
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 from scipy.special import expit
 
-from corefuse import files, rawdata, structures
+from corefuse import files, launch, rawdata, structures
 from corefuse.edges import EDGES, Edge
 from corefuse.engines import Job
 from corefuse.errors import NotConvergedError
@@ -76,62 +77,14 @@ class GpawEngine:
                 "edges": list(job.edges),
                 "settings": dict(job.settings),
                 "datasets": str(job.shared.resolve()),
+                "launcher": list(job.launcher),
             },
         )
 
     def run(self, folder: Path) -> None:
         """Ground state, then the bands above it, then ``channels.npz``."""
-        job = files.read_json(folder / "job.json")
-        structure = structures.read(folder / "structure.json")
-        _use_datasets(Path(job["datasets"]))
-        atoms = to_atoms(structure)
-        settings = job["settings"]
-        calc, attempts = _ground_state(atoms, job["edges"], settings, folder)
-        sites = [
-            (edge, site)
-            for edge in job["edges"]
-            for site in range(len(atoms))
-            if atoms[site].symbol == EDGES[edge].element
-        ]
-        smooth_potentials = calc.get_atomic_electrostatic_potentials()
-        fermi_ev = calc.get_fermi_level()
-        shifts = [
-            fermi_ev - smooth_potentials[site] - onsite_core_potential(calc, EDGES[edge], site)
-            for edge, site in sites
-        ]
-        core_potentials = [
-            smooth_potentials[site]
-            + onsite_core_potential(calc, ground_state_edge(atom.symbol, job["edges"]), site)
-            for site, atom in enumerate(atoms)
-        ]
-        _add_unoccupied_bands(calc, settings["spectrum_max_ev"])
-        energy = rawdata.energy_axis(settings["spectrum_max_ev"])
-        spectra = [
-            site_spectrum(calc, EDGES[edge], site, settings["smearing_ev"], energy)
-            for edge, site in sites
-        ]
-        files.write_json(
-            folder / "outcome.json",
-            {
-                "sites": sites,
-                "shifts": shifts,
-                "atom_shifts": [fermi_ev - p for p in core_potentials],
-                "moments": list(calc.get_magnetic_moments()),
-                "fermi_level_ev": fermi_ev,
-                "scf_iterations": int(calc.get_number_of_iterations()),
-                "attempts": attempts,
-                "bands": int(calc.get_number_of_bands()),
-                "kpoints": len(calc.get_ibz_k_points()),
-                "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-            },
-        )
-        with files.atomic(folder / "channels.npz") as partial, partial.open("wb") as out:
-            np.savez(
-                out,
-                energy=energy,
-                intensity=np.array([s[0] for s in spectra]),
-                dos=np.array([s[1] for s in spectra]),
-            )
+        launcher = files.read_json(folder / "job.json")["launcher"]
+        launch.call(launcher, "corefuse.engines.gpaw:compute", folder)
 
     def parse(self, folder: Path) -> xr.Dataset:
         """``outcome.json`` and ``channels.npz`` as a raw dataset."""
@@ -174,9 +127,87 @@ class GpawEngine:
 ENGINE = GpawEngine()
 
 
-def dataset_name(edge: Edge) -> str:
-    """Name of the PAW dataset that carries the edge's core orbital, e.g. ``gs2p``."""
-    return f"gs{edge.core_orbital}"
+def compute(folder: Path) -> None:
+    """What :meth:`GpawEngine.run` does, in every process of a parallel run."""
+    job = files.read_json(folder / "job.json")
+    structure = structures.read(folder / "structure.json")
+    use_datasets(Path(job["datasets"]))
+    atoms = to_atoms(structure)
+    settings = job["settings"]
+    calc, attempts = ground_state(atoms, job["edges"], settings, folder)
+    sites = [
+        (edge, site)
+        for edge in job["edges"]
+        for site in range(len(atoms))
+        if atoms[site].symbol == EDGES[edge].element
+    ]
+    smooth_potentials = calc.get_atomic_electrostatic_potentials()
+    fermi_ev = calc.get_fermi_level()
+    shifts = [
+        fermi_ev - smooth_potentials[site] - onsite_core_potential(calc, EDGES[edge], site)
+        for edge, site in sites
+    ]
+    core_potentials = [
+        smooth_potentials[site]
+        + onsite_core_potential(calc, ground_state_edge(atom.symbol, job["edges"]), site)
+        for site, atom in enumerate(atoms)
+    ]
+    add_unoccupied_bands(calc, settings["spectrum_max_ev"])
+    energy = rawdata.energy_axis(settings["spectrum_max_ev"])
+    spectra = [
+        site_spectrum(calc, EDGES[edge], site, settings["smearing_ev"], energy, fermi_ev)
+        for edge, site in sites
+    ]
+    write_outcome(
+        calc,
+        folder,
+        {
+            "sites": sites,
+            "shifts": shifts,
+            "atom_shifts": [fermi_ev - p for p in core_potentials],
+            "fermi_level_ev": fermi_ev,
+            "attempts": attempts,
+        },
+        energy,
+        spectra,
+        calc.get_magnetic_moments(),
+    )
+
+
+def write_outcome(
+    calc: GPAW,
+    folder: Path,
+    outcome: dict[str, Any],
+    energy_ev: np.ndarray,
+    spectra: Sequence[tuple[np.ndarray, np.ndarray]],
+    moments_mub: Sequence[float],
+) -> None:
+    """``outcome.json`` with what every run has, and ``channels.npz``; one process writes."""
+    common = {
+        "moments": list(moments_mub),
+        "scf_iterations": int(calc.get_number_of_iterations()),
+        "bands": int(calc.get_number_of_bands()),
+        "kpoints": len(calc.get_ibz_k_points()),
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+    if calc.world.rank:
+        return
+    files.write_json(folder / "outcome.json", outcome | common)
+    with files.atomic(folder / "channels.npz") as partial, partial.open("wb") as out:
+        np.savez(
+            out,
+            energy=energy_ev,
+            intensity=np.array([s[0] for s in spectra]),
+            dos=np.array([s[1] for s in spectra]),
+        )
+
+
+def dataset_name(edge: Edge, hole: float = 0.0) -> str:
+    """Name of the PAW dataset that carries the edge's core orbital, e.g. ``gs2p``.
+
+    ``gs``: no hole in it, ``hch``: half a core hole, ``fch``: a full one.
+    """
+    return f"{ {0.0: 'gs', 0.5: 'hch', 1.0: 'fch'}[hole] }{edge.core_orbital}"
 
 
 def ground_state_edge(element: str, edges: tuple[str, ...] | list[str]) -> Edge:
@@ -190,20 +221,20 @@ def ground_state_edge(element: str, edges: tuple[str, ...] | list[str]) -> Edge:
     return EDGES[of_element[0]]
 
 
-def ensure_dataset(edge: Edge, folder: Path) -> Path:
-    """Generate the PAW dataset with the core orbital and no hole, unless it is there.
+def ensure_dataset(edge: Edge, folder: Path, hole: float = 0.0) -> Path:
+    """Generate the PAW dataset with the core orbital and that share of a hole, if it is missing.
 
     Safe between processes: each writes in a folder of its own and renames the finished file.
     """
-    path = folder / f"{edge.element}.{dataset_name(edge)}.PBE"
+    path = folder / f"{edge.element}.{dataset_name(edge, hole)}.PBE"
     if path.exists():
         return path
     scratch = folder / f".making-{path.name}-{os.getpid()}"
     scratch.mkdir(parents=True, exist_ok=True)
     command = [
         str(Path(sys.executable).with_name("gpaw-setup")),
-        *(edge.element, "-f", "PBE", "--name", dataset_name(edge)),
-        *("--core-hole", f"{edge.core_orbital},0.0"),
+        *(edge.element, "-f", "PBE", "--name", dataset_name(edge, hole)),
+        *("--core-hole", f"{edge.core_orbital},{hole}"),
     ]
     subprocess.run(command, cwd=scratch, check=True, capture_output=True)
     (scratch / path.name).replace(path)
@@ -235,48 +266,83 @@ def bands_up_to(atoms: Atoms, energy_ev: float) -> int:
     return ceil(atoms.get_volume() * wave_number**3 / (6 * pi**2))
 
 
-def _use_datasets(folder: Path) -> None:
+def use_datasets(folder: Path) -> None:
+    """Let GPAW find the PAW datasets in ``folder``."""
     import gpaw
 
     if str(folder) not in map(str, gpaw.setup_paths):
         gpaw.setup_paths.insert(0, str(folder))
 
 
-def _setups(elements: set[str], edges: list[str], hubbard_u_ev: dict[str, float]) -> dict[str, str]:
+def datasets(
+    elements: set[str], edges: Sequence[str], hubbard_u_ev: Mapping[str, float]
+) -> dict[str | int, str]:
+    """Element -> its dataset without a core hole, with Hubbard U where there is one."""
     names = {e: dataset_name(ground_state_edge(e, edges)) for e in elements}
-    return {e: f"{n}:d,{hubbard_u_ev[e]}" if e in hubbard_u_ev else n for e, n in names.items()}
+    return {e: with_hubbard_u(n, e, hubbard_u_ev) for e, n in names.items()}
 
 
-def _ground_state(
+def with_hubbard_u(dataset: str, element: str, hubbard_u_ev: Mapping[str, float]) -> str:
+    """GPAW's name of a dataset with U on the d shell, if the element has one."""
+    return f"{dataset}:d,{hubbard_u_ev[element]}" if element in hubbard_u_ev else dataset
+
+
+def calculator(
+    atoms: Atoms,
+    setups: Mapping[str | int, str],
+    settings: Mapping[str, Any],
+    mixer: dict[str, Any] | None,
+    **more: Any,
+) -> GPAW:
+    """A GPAW calculator with the run's parameters, not started; ``more`` is GPAW's own."""
+    import gpaw
+
+    parameters: dict[str, Any] = {
+        "mode": gpaw.PW(settings["plane_wave_cutoff_ev"], force_complex_dtype=True),
+        "xc": "PBE",
+        "kpts": {
+            "size": kpoint_mesh(atoms, settings["kpoint_spacing_per_angstrom"]),
+            "gamma": False,
+        },
+        "symmetry": {"point_group": False},  # the spectrum of every site, not of its orbit
+        "setups": dict(setups),
+        "occupations": gpaw.FermiDirac(settings["smearing_ev"]),
+        "nbands": f"{round(100 * (1 + SCF_SPARE_BANDS))}%",
+        "spinpol": True,
+        "convergence": {
+            "density": settings["density_tolerance"],
+            "energy": 1e-4,
+            "eigenstates": EIGENSTATE_TOLERANCE_EV2,
+            "bands": "occupied",
+        },
+        "maxiter": settings["max_scf_steps"],
+        "parallel": {"domain": 1, "band": 1},  # over k points and spins: every site everywhere
+        "legacy_gpaw": True,  # gpaw's core-level code needs it
+        **({"mixer": mixer} if mixer else {}),
+    }
+    return gpaw.GPAW(**parameters | more)
+
+
+def ground_state(
     atoms: Atoms, edges: list[str], settings: dict[str, Any], folder: Path
 ) -> tuple[GPAW, list[str]]:
-    """Converged calculator and what each attempt came to; NotConvergedError if none did."""
+    """Converged calculator and what each attempt came to.
+
+    Raises
+    ------
+    NotConvergedError
+        None of the mixings converged.
+    """
     import gpaw
 
     attempts = []
     for number, mixer in enumerate(MIXERS):
-        calc = gpaw.GPAW(
-            mode=gpaw.PW(settings["plane_wave_cutoff_ev"], force_complex_dtype=True),
-            xc="PBE",
-            kpts={
-                "size": kpoint_mesh(atoms, settings["kpoint_spacing_per_angstrom"]),
-                "gamma": False,
-            },
-            symmetry={"point_group": False},  # the spectrum of every site, not of its orbit
-            setups=_setups(set(atoms.get_chemical_symbols()), edges, settings["hubbard_u_ev"]),
-            occupations=gpaw.FermiDirac(settings["smearing_ev"]),
-            nbands=f"{round(100 * (1 + SCF_SPARE_BANDS))}%",
-            spinpol=True,
-            convergence={
-                "density": settings["density_tolerance"],
-                "energy": 1e-4,
-                "eigenstates": EIGENSTATE_TOLERANCE_EV2,
-                "bands": "occupied",
-            },
-            maxiter=settings["max_scf_steps"],
+        calc = calculator(
+            atoms,
+            datasets(set(atoms.get_chemical_symbols()), edges, settings["hubbard_u_ev"]),
+            settings,
+            mixer,
             txt=str(folder / f"1-scf-{number + 1}.txt"),
-            legacy_gpaw=True,  # gpaw's core-level code needs it
-            **({"mixer": mixer} if mixer else {}),
         )
         try:
             calc.calculate(atoms.copy())
@@ -290,7 +356,7 @@ def _ground_state(
     )
 
 
-def _add_unoccupied_bands(calc: GPAW, energy_ev: float) -> None:
+def add_unoccupied_bands(calc: GPAW, energy_ev: float) -> None:
     """Give ``calc`` all bands up to ``energy_ev`` above E_F, at its converged density.
 
     Plain diagonalisation in the plane-wave basis: exact, without a tolerance of its own, and
@@ -300,7 +366,8 @@ def _add_unoccupied_bands(calc: GPAW, energy_ev: float) -> None:
     n_bands = bands_up_to(calc.atoms, energy_ev)
     while True:
         calc.diagonalize_full_hamiltonian(nbands=n_bands, expert=True)
-        highest_ev = min(k.eps_n[-1] for k in calc.wfs.kpt_u) * Hartree
+        here = min(float(k.eps_n[-1]) for k in calc.wfs.kpt_u)
+        highest_ev = calc.wfs.kd.comm.min_scalar(here) * Hartree
         if highest_ev - calc.get_fermi_level() >= energy_ev:
             return
         n_bands = ceil(1.1 * n_bands)
@@ -343,18 +410,18 @@ def onsite_core_potential(calc: GPAW, edge: Edge, site: int) -> float:
 
 
 def site_spectrum(
-    calc: GPAW, edge: Edge, site: int, smearing_ev: float, energy_ev: np.ndarray
+    calc: GPAW, edge: Edge, site: int, smearing_ev: float, energy_ev: np.ndarray, fermi_ev: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Isotropic dipole density (energy,) and projected DOS (3, energy) of the empty states.
 
-    Every band counts with its empty share 1 - f, so metals and smearing need no special case;
-    the three polarisations are averaged.
+    The zero of ``energy_ev`` is ``fermi_ev``, up to which states count as filled. Every band counts
+    with its empty share 1 - f, so metals and smearing need no special case; the three
+    polarisations are averaged.
     """
     from gpaw.xas import dipole_matrix_elements
 
     dipole = dipole_matrix_elements(core_setup(edge, calc, site))  # bohr
     overlaps = _sphere_overlaps(calc.wfs.setups[site])
-    fermi_ev = calc.get_fermi_level()
     intensity = np.zeros_like(energy_ev)
     dos = np.zeros((3, len(energy_ev)))
     for kpt in calc.wfs.kpt_u:
@@ -368,6 +435,8 @@ def site_spectrum(
         for l, overlap in enumerate(overlaps):
             weight = np.einsum("ni,ij,nj->n", projections.conj(), overlap, projections).real
             dos[l] += rawdata.sticks_to_density(positions, empty * weight, energy_ev)
+    for array in (intensity, dos):
+        calc.wfs.kd.comm.sum(array)
     return intensity, dos
 
 

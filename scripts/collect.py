@@ -1,0 +1,13 @@
+"""Site results of each structure put together: raw/<engine>/sites/<id>/ -> raw/<engine>/<id>.nc."""
+
+from pathlib import Path
+
+from corefuse import files, sites
+
+batches: dict[str, list[Path]] = {}
+for path in map(Path, snakemake.input):
+    batches.setdefault(path.parent.name, []).append(path)
+for output in snakemake.output:
+    of_structure = batches[Path(output).stem]
+    site_files = [path.parent / name for path in of_structure for name in files.read_json(path)]
+    files.write_netcdf(output, sites.collect(site_files))

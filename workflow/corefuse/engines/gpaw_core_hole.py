@@ -1,0 +1,192 @@
+"""GPAW with half or all of an electron taken from the absorber's core, one run a site.
+
+Half a hole is Slater's transition state between the initial and the final one (J. C. Slater & K. H.
+Johnson, Phys. Rev. B 5, 844 (1972); for XAS L. Triguero et al., Phys. Rev. B 58, 8097 (1998)), a
+full one the final state. What the core lost is put into the valence: the cell stays neutral. All
+sites of a structure start from the wave functions of one ground state without a hole.
+
+States count as filled up to the level that the electrons of the ground state reach in the potential
+of the hole: the added charge is the excited electron's own, and blocks none of its final states.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+from scipy.optimize import brentq
+from scipy.special import expit
+
+from corefuse import files, launch, rawdata, structures
+from corefuse.edges import EDGES
+from corefuse.engines import Job
+from corefuse.engines import gpaw as initial
+from corefuse.errors import NotConvergedError
+
+if TYPE_CHECKING:
+    from gpaw.old.calculator import GPAW
+
+HOLES = {"half": 0.5, "full": 1.0}
+
+
+class GpawCoreHoleEngine:
+    """See the module; follows :class:`corefuse.engines.Engine`."""
+
+    name = "gpaw_core_hole"
+    revision = 1
+    edges = tuple(EDGES)
+    reads = ()
+    resources = ()
+    per_site = True
+
+    def version(self) -> str:
+        """GPAW's version."""
+        return initial.ENGINE.version()
+
+    def begin(self, job: Job, folder: Path, start: Path) -> None:
+        """The ground state without a hole, with its wave functions, as GPAW's ``.gpw``."""
+        initial.ENGINE.prepare(job, folder)
+        launch.call(job.launcher, "corefuse.engines.gpaw_core_hole:begin", folder)
+        (folder / "ground_state.gpw").replace(start)
+
+    def prepare(self, job: Job, folder: Path) -> None:
+        """Write ``structure.json`` and ``job.json``; generate missing core-level datasets."""
+        assert job.absorber is not None and job.start is not None
+        edge = EDGES[job.absorber.edge]
+        initial.ENGINE.prepare(job, folder)
+        initial.ensure_dataset(edge, job.shared, HOLES[job.settings["core_hole"][edge.name]])
+        record = files.read_json(folder / "job.json")
+        files.write_json(
+            folder / "job.json",
+            record | {"site": job.absorber.site, "start": str(job.start.resolve())},
+        )
+
+    def run(self, folder: Path) -> None:
+        """Ground state with the hole, then the bands above it, then ``channels.npz``."""
+        launcher = files.read_json(folder / "job.json")["launcher"]
+        launch.call(launcher, "corefuse.engines.gpaw_core_hole:compute", folder)
+
+    def parse(self, folder: Path) -> xr.Dataset:
+        """``outcome.json`` and ``channels.npz`` as a raw dataset of one channel."""
+        hole = files.read_json(folder / "job.json")["settings"]["core_hole"]
+        raw = initial.ENGINE.parse(folder)
+        edge = str(raw["edge"].values[0])
+        return raw.assign_attrs(core_hole=hole[edge])
+
+    def read_log(self, folder: Path) -> str:
+        """GPAW's text output."""
+        return initial.ENGINE.read_log(folder)
+
+
+ENGINE = GpawCoreHoleEngine()
+
+
+def begin(folder: Path) -> None:
+    """What :meth:`GpawCoreHoleEngine.begin` does, in every process of a parallel run."""
+    job, atoms = _read(folder)
+    calc, _ = initial.ground_state(atoms, job["edges"], job["settings"], folder)
+    calc.write(str(folder / "ground_state.gpw"), mode="all")
+
+
+def compute(folder: Path) -> None:
+    """What :meth:`GpawCoreHoleEngine.run` does, in every process of a parallel run."""
+    job, atoms = _read(folder)
+    settings, site, edge = job["settings"], job["site"], EDGES[job["edges"][0]]
+    hole = HOLES[settings["core_hole"][edge.name]]
+    calc, start, attempts = _with_hole(atoms, edge, site, hole, job, folder)
+    smooth_potentials = start.get_atomic_electrostatic_potentials()
+    ground_fermi_ev = start.get_fermi_level()
+    atom_shifts = [
+        ground_fermi_ev
+        - smooth_potentials[i]
+        - initial.onsite_core_potential(start, _ground_edge(atom.symbol, job), i)
+        for i, atom in enumerate(atoms)
+    ]
+    core_ev = calc.get_atomic_electrostatic_potentials()[site]
+    core_ev += initial.onsite_core_potential(calc, edge, site)
+    fermi_ev = level_of(calc, calc.wfs.nvalence - hole, settings["smearing_ev"])
+    initial.add_unoccupied_bands(calc, settings["spectrum_max_ev"])
+    energy_ev = rawdata.energy_axis(settings["spectrum_max_ev"])
+    spectrum = initial.site_spectrum(calc, edge, site, settings["smearing_ev"], energy_ev, fermi_ev)
+    outcome = {
+        "sites": [[edge.name, site]],
+        "shifts": [fermi_ev - core_ev],
+        "atom_shifts": atom_shifts,
+        "fermi_level_ev": fermi_ev,
+        "attempts": attempts,
+    }
+    moments = list(start.get_magnetic_moments())
+    initial.write_outcome(calc, folder, outcome, energy_ev, [spectrum], moments)
+
+
+def level_of(calc: GPAW, electrons: float, smearing_ev: float) -> float:
+    """Level (eV) up to which that many electrons fill the bands of ``calc``."""
+    spins, weights = range(calc.get_number_of_spins()), calc.get_k_point_weights()
+    bands = [
+        (weight * 2 / len(spins), calc.get_eigenvalues(kpt=k, spin=spin))
+        for k, weight in enumerate(weights)
+        for spin in spins
+    ]
+
+    def excess(level_ev: float) -> float:
+        filled = (w * expit((level_ev - eps) / smearing_ev).sum() for w, eps in bands)
+        return float(sum(filled)) - electrons
+
+    lowest = min(float(eps[0]) for _, eps in bands) - 10 * smearing_ev
+    highest = max(float(eps[-1]) for _, eps in bands) + 10 * smearing_ev
+    return float(brentq(excess, lowest, highest))
+
+
+def _with_hole(
+    atoms: Any, edge: Any, site: int, hole: float, job: dict[str, Any], folder: Path
+) -> tuple[GPAW, GPAW, list[str]]:
+    """Converged calculator with the hole, the one it started from, and what each attempt came to.
+
+    The first attempt starts from the ground state's wave functions, a gentler one from the atoms.
+    """
+    import gpaw
+    from ase.io.ulm import Reader
+
+    settings = job["settings"]
+    start = gpaw.GPAW(job["start"], txt=None, parallel={"domain": 1, "band": 1}, legacy_gpaw=True)
+    dataset = initial.with_hubbard_u(
+        initial.dataset_name(edge, hole), edge.element, settings["hubbard_u_ev"]
+    )
+    datasets = start.parameters.setups | {site: dataset}
+    attempts = []
+    for number, mixer in enumerate(initial.MIXERS):
+        calc = initial.calculator(
+            atoms,
+            datasets,
+            settings,
+            mixer,
+            charge=-hole,
+            nbands=start.get_number_of_bands(),
+            txt=str(folder / f"1-scf-{number + 1}.txt"),
+        )
+        restarted = atoms.copy()
+        calc.initialize(restarted)
+        if number == 0:
+            calc.wfs.read(Reader(job["start"]))
+        calc.set_positions(restarted)
+        try:
+            calc.calculate(restarted, system_changes=[])
+        except gpaw.KohnShamConvergenceError:
+            attempts.append(f"{mixer or 'default mixing'}: no")
+            continue
+        return calc, start, [*attempts, f"{mixer or 'default mixing'}: yes"]
+    raise NotConvergedError(
+        f"SCF of {edge.name} at site {site} with a core hole not converged in "
+        f"{settings['max_scf_steps']} steps with any of {len(initial.MIXERS)} mixings"
+    )
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], Any]:
+    job = files.read_json(folder / "job.json")
+    initial.use_datasets(Path(job["datasets"]))
+    return job, initial.to_atoms(structures.read(folder / "structure.json"))
+
+
+def _ground_edge(element: str, job: dict[str, Any]) -> Any:
+    return initial.ground_state_edge(element, job["edges"])
