@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from corefuse import files, sites
+from corefuse import files, rawdata
 
 batches: dict[str, list[Path]] = {}
 for path in map(Path, snakemake.input):
@@ -10,4 +10,4 @@ for path in map(Path, snakemake.input):
 for output in snakemake.output:
     of_structure = batches[Path(output).stem]
     site_files = [path.parent / name for path in of_structure for name in files.read_json(path)]
-    files.write_netcdf(output, sites.collect(site_files))
+    files.write_netcdf(output, rawdata.collect([files.read_netcdf(path) for path in site_files]))

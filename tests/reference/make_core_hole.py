@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from corefuse import config, engines, files, plan, sites, structures
+from corefuse import config, engines, files, plan, rawdata, sites, structures
 
 EDGE = "O K"
 CELLS = ("LiCoO2-4fu-d0-li100-pristine", "NMC211-4fu-d0-li100-pristine")
@@ -54,7 +54,7 @@ def by_sites(engine, job, settings, folder):
     picks = sites.select(job.structure, job.edges, settings)
     job = engines.Job(**vars(job) | {"start": start})
     names = sites.run_batch(engine, job, picks, folder, folder / "logs", print)
-    return sites.collect(folder / name for name in names)
+    return rawdata.collect([files.read_netcdf(folder / name) for name in names])
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).parent
 # (plan.REVISION, Engine.revision).
 STAGE_MODULES: dict[str, tuple[str, ...]] = {
     "index": ("structures",),
+    "collect": ("rawdata",),
     "spectra": ("spectra", "calibration", "edge_table"),
     "dataset": ("dataset", "edge_table"),
     "train": ("train", "domain", "models"),

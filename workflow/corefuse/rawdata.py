@@ -184,6 +184,30 @@ def join(runs: Sequence[xr.Dataset]) -> xr.Dataset:
     return whole.assign_attrs(attrs)
 
 
+def collect(runs: Sequence[xr.Dataset]) -> xr.Dataset:
+    """A structure's raw dataset from those of its sites; ``failed_sites`` lists those without one.
+
+    An edge none of whose sites has a result makes the whole structure failed.
+    """
+    done = [run for run in runs if run.attrs["status"] == "ok"]
+    failures = [
+        {name: run.attrs[name] for name in ("edge", "reason", "log")}
+        | {"site": int(run.attrs["site"])}
+        for run in runs
+        if run.attrs["status"] != "ok"
+    ]
+    lost = {f["edge"] for f in failures} - {run.attrs["edge"] for run in done}
+    if lost:
+        reasons = [f"{f['edge']} {f['site']}: {f['reason']}" for f in failures if f["edge"] in lost]
+        kept = ("structure_id", "engine", "engine_version")
+        whole = failed("; ".join(reasons)).assign_attrs({n: runs[0].attrs[n] for n in kept})
+    else:
+        whole = join(done)
+        for name in ("edge", "site", "log"):
+            del whole.attrs[name]
+    return whole.assign_attrs(failed_sites=json.dumps(failures), sites=len(runs))
+
+
 def of_edge(raw: xr.Dataset, edge: str) -> xr.Dataset:
     """The channels of one edge; none where the element is absent."""
     return raw.isel(channel=np.flatnonzero(raw["edge"].values == edge))

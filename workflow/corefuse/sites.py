@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -93,31 +93,6 @@ def run_batch(
     if broken:
         raise RuntimeError("\n".join(broken))
     return names
-
-
-def collect(site_files: Iterable[Path]) -> xr.Dataset:
-    """A structure's raw dataset from its sites; ``failed_sites`` names those without a result.
-
-    An edge none of whose sites has a result makes the whole structure failed.
-    """
-    runs = [files.read_netcdf(path) for path in site_files]
-    done = [run for run in runs if run.attrs["status"] == "ok"]
-    failures = [
-        {name: run.attrs[name] for name in ("edge", "site", "reason", "log")}
-        for run in runs
-        if run.attrs["status"] != "ok"
-    ]
-    lost = {run.attrs["edge"] for run in runs} - {run.attrs["edge"] for run in done}
-    if lost:
-        reasons = [f"{f['edge']} {f['site']}: {f['reason']}" for f in failures if f["edge"] in lost]
-        whole = rawdata.failed("; ".join(reasons)).assign_attrs(
-            {n: runs[0].attrs[n] for n in ("structure_id", "engine", "engine_version")}
-        )
-    else:
-        whole = rawdata.join(done)
-        for name in ("edge", "site", "log"):
-            del whole.attrs[name]
-    return whole.assign_attrs(failed_sites=files.dumps(failures), sites=len(runs))
 
 
 def digest(engine: engines.Engine, job: engines.Job) -> str:

@@ -103,5 +103,7 @@ rule collect:
         engine=one_of(SITE_ENGINES),
     conda:
         "../../envs/analysis.yaml"
+    params:
+        code=code_hash("collect"),
     script:
         "../../scripts/collect.py"

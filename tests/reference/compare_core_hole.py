@@ -1,0 +1,83 @@
+"""O K without, with half and with a full core hole against the measured O K EELS: a table.
+
+    PYTHONPATH=workflow python tests/reference/compare_core_hole.py ../shared/experimental
+
+The cells are those of make_core_hole.py; the specimen is an NMC (about 60 % Ni, Si-doped), so the
+NMC cell should come nearest. Each simulated edge is calibrated on its own pre-edge, then moved as a
+whole to its best overlap with the measured one.
+"""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from corefuse import calibration, config, edge_table, features, files, measured, spectra
+
+EDGE, MODALITY = "O K", "O_K-EELS"
+HERE = Path(__file__).parent / "core_hole"
+SETTINGS = config.Spectra.model_validate(
+    {"techniques": {"EELS": {"gaussian_fwhm_ev": 0.8, "edges": [EDGE]}}}
+)
+# axis corrected as in ../shared/notes/experiments.md
+FILE = "eels_si_doped_nmc/TM_oxygen_edge.msa"
+CORRECTION = {"energy_scale": 1.029, "energy_offset_ev": -5.2}
+COMPARED_EV = (525.0, 555.0)
+SHIFTS_EV = np.arange(-3.0, 3.01, 0.05)
+
+
+def main(folder: Path) -> pd.DataFrame:
+    """One row a cell and core hole, and one for the measurement."""
+    table = edge_table.load("resources/edges.yaml")
+    entry = table[EDGE]
+    energy_ev = entry.grid.energies_ev
+    asked = config.MeasuredSpectrum(
+        edge=EDGE, technique="EELS", file=str(folder / FILE), **CORRECTION
+    )
+    seen = measured.prepare(measured.read(asked, table), entry)
+    rows = [_row("measured", "", energy_ev, seen, seen)]
+    for cell in ("LiCoO2", "NMC211"):
+        for hole in ("none", "half", "full"):
+            raw = files.read_netcdf(HERE / f"{cell}-{hole}.nc")
+            known = {EDGE: calibration.calibrate(raw, EDGE, SETTINGS, entry)}
+            simulated = spectra.process({"gpaw": raw}, SETTINGS, table, known)[MODALITY].values
+            rows.append(_row(cell, hole, energy_ev, simulated, seen))
+    return pd.DataFrame(rows)
+
+
+def _row(
+    cell: str, hole: str, energy_ev: np.ndarray, curve: np.ndarray, seen: np.ndarray
+) -> dict[str, object]:
+    shift_ev, overlap, residual = best_overlap(energy_ev, curve, seen)
+    found = asdict(features.pre_edge_metrics(energy_ev, np.nan_to_num(curve)))
+    return {
+        "cell": cell,
+        "core hole": hole,
+        **found,
+        "shift_ev": shift_ev,
+        "overlap": overlap,
+        "relative L2": residual,
+    }
+
+
+def best_overlap(
+    energy_ev: np.ndarray, curve: np.ndarray, seen: np.ndarray
+) -> tuple[float, float, float]:
+    """Shift (eV), cosine and relative L2 distance at the best shift, both of area one."""
+    inside = (energy_ev >= COMPARED_EV[0]) & (energy_ev <= COMPARED_EV[1]) & np.isfinite(seen)
+    target = seen[inside] / seen[inside].sum()
+    best = (0.0, -1.0, np.inf)
+    for shift in SHIFTS_EV:
+        moved = np.interp(energy_ev[inside], energy_ev + shift, np.nan_to_num(curve))
+        moved = moved / moved.sum()
+        cosine = moved @ target / np.linalg.norm(moved) / np.linalg.norm(target)
+        if cosine > best[1]:
+            distance = np.linalg.norm(moved - target) / np.linalg.norm(target)
+            best = (float(shift), float(cosine), float(distance))
+    return best
+
+
+if __name__ == "__main__":
+    print(main(Path(sys.argv[1])).round(3).to_string(index=False))
