@@ -10,10 +10,10 @@ export PYTHONPATH := $(CURDIR)/workflow
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: help setup demo test lint bench docs lock clean
+.PHONY: help setup demo test lint bench docs slurm-profile lock clean
 
 help: ## list the commands
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: ## install everything into .venv (done by the others when needed)
 	@envs/setup.sh
@@ -43,6 +43,12 @@ bench: setup ## cost of every stage, as a table with ratios
 
 docs: setup ## regenerate config/README.md and config/schema.json from the typed config
 	@python -m corefuse.config_docs
+
+slurm-profile: ## PARTITION=... ACCOUNT=...: what `snakemake --profile slurm` asks Slurm for
+	@[ -n "$(PARTITION)$(ACCOUNT)" ] || \
+		{ echo "usage: make slurm-profile PARTITION=name ACCOUNT=name (either may be left out)" >&2; exit 2; }
+	@printf '%s\n' $(if $(PARTITION),PARTITION=$(PARTITION)) $(if $(ACCOUNT),ACCOUNT=$(ACCOUNT)) > slurm/site.txt
+	@echo "slurm/site.txt: $$(tr '\n' ' ' < slurm/site.txt)"
 
 lock: setup ## resolve envs/requirements.in into envs/requirements.lock
 	@pip freeze | sed 's/+cpu$$//' > envs/requirements.lock

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Makes .venv with everything the workflow needs; does nothing when it is there and up to date.
 #   envs/setup.sh         what a run needs
-#   envs/setup.sh test    also what the tests need (a browser)
+#   envs/setup.sh test    also what the tests need (a browser, Slurm)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 VENV=${COREFUSE_VENV:-.venv}
 RUN_PACKAGES="g++ libxc-dev libopenblas-dev libfftw3-dev"
 TEST_PACKAGES="chromium chromium-driver"
+SLURM_PACKAGES="munge slurmctld slurmd slurm-client" # the tests run a Slurm of their own
 stamp="$VENV/.set-up-$(cat envs/requirements.lock envs/siteconfig.py envs/setup.sh | sha256sum | cut -c1-16)"
 
 system_packages() {
@@ -28,6 +29,22 @@ system_packages() {
     { "${as_root[@]}" apt-get update -q && "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get install -q -y "${missing[@]}"; } >"$log" 2>&1 ||
         { tail -20 "$log" >&2; echo "set-up: apt-get could not install ${missing[*]}" >&2; exit 1; }
+}
+
+# their daemons stay off: the tests start and stop what they need
+slurm_packages() {
+    local policy=/usr/sbin/policy-rc.d
+    if [ "$(id -u)" -ne 0 ]; then
+        echo "set-up: not root: the tests on a real Slurm are left out" >&2
+        return
+    fi
+    if [ -e $policy ]; then policy=; else
+        printf '#!/bin/sh\nexit 101\n' >$policy
+        chmod 755 $policy
+    fi
+    # shellcheck disable=SC2086
+    system_packages $SLURM_PACKAGES
+    if [ -n "$policy" ]; then rm -f "$policy"; fi
 }
 
 # venv and headers: packages of their own on Debian, part of the interpreter elsewhere
@@ -63,4 +80,7 @@ fi
 if [ "${1:-}" = test ] && ! command -v chromium >/dev/null; then
     # shellcheck disable=SC2086
     system_packages $TEST_PACKAGES
+fi
+if [ "${1:-}" = test ] && command -v dpkg-query >/dev/null && [ ! -x /usr/sbin/slurmctld ]; then
+    slurm_packages
 fi

@@ -19,6 +19,8 @@ job = engines.Job(
     shared=Path(snakemake.params.shared),
     launcher=launch.launcher(snakemake.resources),
 )
-engines.begin(engine, job, scratch, start)
-Path(snakemake.log[0]).write_text(engine.read_log(scratch))
+try:
+    engines.begin(engine, job, scratch, start)
+finally:
+    Path(snakemake.log[0]).write_text(engine.read_log(scratch))
 shutil.rmtree(scratch)

@@ -10,4 +10,6 @@ for path in map(Path, snakemake.input):
 for output in snakemake.output:
     of_structure = batches[Path(output).stem]
     site_files = [path.parent / name for path in of_structure for name in files.read_json(path)]
-    files.write_netcdf(output, rawdata.collect([files.read_netcdf(path) for path in site_files]))
+    runs = [files.read_netcdf(path) for path in site_files]
+    whole = rawdata.collect(runs, Path(output).stem, snakemake.wildcards.engine)
+    files.write_netcdf(output, whole)

@@ -160,14 +160,46 @@ def test_the_environment_that_makes_the_report_holds_snakemake():
     assert "snakemake" in pins(ROOT / "envs" / env)
 
 
-def test_the_slurm_profile_holds_only_keys_that_snakemake_knows():
+@pytest.fixture
+def profile(monkeypatch, tmp_path):
+    """The Slurm profile as Snakemake reads it in a folder, with or without names filled in."""
+    from snakemake.profiles import ProfileConfigFileParser
+
+    for name in ("PARTITION", "ACCOUNT"):
+        monkeypatch.delenv(f"COREFUSE_{name}", raising=False)
+    (tmp_path / "slurm").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    def read(site="", **environment):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        if site:
+            (tmp_path / "slurm" / "site.txt").write_text(site)
+        with (ROOT / "slurm" / "config.yaml").open() as file:
+            return ProfileConfigFileParser().parse(file)
+
+    return read
+
+
+def test_the_slurm_profile_holds_only_keys_that_snakemake_knows(profile):
     from snakemake.cli import get_argument_parser
 
     known = {o for action in get_argument_parser()._actions for o in action.option_strings}
-    profile = yaml.safe_load((ROOT / "slurm" / "config.yaml").read_text())
-    assert {f"--{key}" for key in profile} <= known
-    assert profile["executor"] == "slurm"
-    assert {"mem_mb", "runtime", "slurm_partition"} <= profile["default-resources"].keys()
+    found = profile()
+    assert {f"--{key}" for key in found} <= known
+    assert found["executor"] == "slurm"
+    assert {"mem_mb", "runtime"} <= {r.split("=")[0] for r in found["default-resources"]}
+
+
+def test_nothing_is_asked_of_a_cluster_that_nobody_filled_in(profile):
+    assert not [r for r in profile()["default-resources"] if r.startswith("slurm_")]
+
+
+def test_partition_and_account_come_from_the_file_or_the_environment(profile):
+    filled = profile(site="PARTITION=long\nACCOUNT=me\n")["default-resources"]
+    assert {"slurm_partition=long", "slurm_account=me"} <= set(filled)
+    other = profile(COREFUSE_PARTITION="short")["default-resources"]
+    assert {"slurm_partition=short", "slurm_account=me"} <= set(other)
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "scripts").glob("*.py")), ids=lambda p: p.stem)

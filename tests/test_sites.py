@@ -149,7 +149,8 @@ def run(tmp_path):
         names = sites.run_batch(
             engine, job, which, tmp_path / "sites", tmp_path / "logs", said.append
         )
-        return rawdata.collect([files.read_netcdf(tmp_path / "sites" / n) for n in names]), said
+        runs = [files.read_netcdf(tmp_path / "sites" / n) for n in names]
+        return rawdata.collect(runs, job.structure_id, engine.name), said
 
     do.job, do.folder = job, tmp_path
     return do
@@ -245,3 +246,9 @@ def test_a_mean_counts_a_site_as_often_as_it_stands():
     assert rawdata.site_mean(lines, raw) == pytest.approx([0.75, 0.25])
     whole = np.repeat(lines, [3, 1], axis=0)
     assert rawdata.site_std(lines, raw) == pytest.approx(whole.std(axis=0))
+
+
+def test_a_structure_without_the_element_has_no_sites_and_is_no_failure(run):
+    raw, _ = run(Toy(), which=[])
+    assert raw.attrs["status"] == "ok"
+    assert rawdata.of_edge(raw, "Ni K").sizes["channel"] == 0

@@ -54,7 +54,8 @@ def by_sites(engine, job, settings, folder):
     picks = sites.select(job.structure, job.edges, settings)
     job = engines.Job(**vars(job) | {"start": start})
     names = sites.run_batch(engine, job, picks, folder, folder / "logs", print)
-    return rawdata.collect([files.read_netcdf(folder / name) for name in names])
+    runs = [files.read_netcdf(folder / name) for name in names]
+    return rawdata.collect(runs, job.structure_id, engine.name)
 
 
 if __name__ == "__main__":

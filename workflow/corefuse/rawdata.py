@@ -79,7 +79,11 @@ class Channel:
 
 
 def build(channels: list[Channel], energy_ev: np.ndarray) -> xr.Dataset:
-    """Stack channels, all with ``levels`` or all without, into a raw dataset with status ``ok``."""
+    """Stack channels, all with ``levels`` or all without, into a raw dataset with status ``ok``.
+
+    No channels: none of the edges' elements is in the structure.
+    """
+    n = len(energy_ev)
     per_channel = {
         name: ("channel", np.array([getattr(c, name) for c in channels]))
         for name in ("edge", "site", "element", "role", "multiplicity")
@@ -94,12 +98,12 @@ def build(channels: list[Channel], energy_ev: np.ndarray) -> xr.Dataset:
         {
             "intensity": (
                 ("channel", "energy"),
-                np.array([c.intensity for c in channels], dtype="f4"),
+                np.reshape([c.intensity for c in channels], (-1, n)).astype("f4"),
                 {"units": "bohr^2/eV", "long_name": "squared dipole density, unoccupied states"},
             ),
             "dos": (
                 ("channel", "l", "energy"),
-                np.array([c.dos for c in channels], dtype="f4"),
+                np.reshape([c.dos for c in channels], (-1, 3, n)).astype("f4"),
                 {"units": "states/eV", "long_name": "projected unoccupied density of states"},
             ),
             "core_level_shift_ev": (
@@ -184,10 +188,11 @@ def join(runs: Sequence[xr.Dataset]) -> xr.Dataset:
     return whole.assign_attrs(attrs)
 
 
-def collect(runs: Sequence[xr.Dataset]) -> xr.Dataset:
+def collect(runs: Sequence[xr.Dataset], structure_id: str, engine: str) -> xr.Dataset:
     """A structure's raw dataset from those of its sites; ``failed_sites`` lists those without one.
 
-    An edge none of whose sites has a result makes the whole structure failed.
+    An edge none of whose sites has a result makes the whole structure failed; no site at all is a
+    structure without the elements.
     """
     done = [run for run in runs if run.attrs["status"] == "ok"]
     failures = [
@@ -199,13 +204,19 @@ def collect(runs: Sequence[xr.Dataset]) -> xr.Dataset:
     lost = {f["edge"] for f in failures} - {run.attrs["edge"] for run in done}
     if lost:
         reasons = [f"{f['edge']} {f['site']}: {f['reason']}" for f in failures if f["edge"] in lost]
-        kept = ("structure_id", "engine", "engine_version")
-        whole = failed("; ".join(reasons)).assign_attrs({n: runs[0].attrs[n] for n in kept})
-    else:
+        whole = failed("; ".join(reasons))
+    elif done:
         whole = join(done)
         for name in ("edge", "site", "log"):
             del whole.attrs[name]
-    return whole.assign_attrs(failed_sites=json.dumps(failures), sites=len(runs))
+    else:
+        whole = build([], energy_axis(0.0))
+    return whole.assign_attrs(
+        structure_id=structure_id,
+        engine=engine,
+        failed_sites=json.dumps(failures),
+        sites=len(runs),
+    )
 
 
 def of_edge(raw: xr.Dataset, edge: str) -> xr.Dataset:

@@ -1,0 +1,249 @@
+"""The workflow on a real Slurm: what a cluster does to thousands of jobs must lose nothing."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import cluster
+import pytest
+import toy
+import yaml
+
+from corefuse import files, rawdata
+
+HERE = Path(__file__).parent
+UNRELAXED = """
+from corefuse import structures
+from corefuse.plan import StructureSpec
+structure = structures.build(StructureSpec.from_json(snakemake.params.section))
+structure.add_site_property("magmom", [0.0] * len(structure))
+structures.write(snakemake.output[0], structure)
+"""
+FEW = {
+    "name": "few",
+    "structures": {
+        "formula_units": 2,
+        "relaxation": {"max_steps": 5, "fmax_ev_per_angstrom": 0.5},
+        "series": [
+            {"grade": "LiNiO2"},
+            {"grade": "LiCoO2"},
+            {"grade": "NC11", "stoichiometry": {"Ni": 0.5, "Co": 0.5}},
+        ],
+    },
+    "simulation": {
+        "edges": {"O K": "gpaw"},
+        "core_hole": {"O K": "half"},
+        "sites": {"select": "all", "sites_per_job": 2},
+    },
+    "spectra": {"techniques": {"EELS": {"gaussian_fwhm_ev": 0.8, "edges": ["O K"]}}},
+    "train": {"outer_folds": 3, "inner_folds": 2, "targets": ["x_li"]},
+}
+REAL_SERIES = [
+    {"grade": "LiNiO2"},
+    {"grade": "LiCoO2"},
+    {"grade": "LiMnO2", "stoichiometry": {"Mn": 1.0}},
+]
+MEMORY = (
+    *("structure:mem_mb=900*attempt", "begin:mem_mb=900*attempt"),
+    *("sites:mem_mb=900*attempt", "collect:mem_mb=900*attempt"),
+)
+LIMIT_S = 400
+
+
+@pytest.fixture(scope="module")
+def node():
+    # munge wants every folder above its socket open to all, which pytest's are not
+    folder = Path(tempfile.mkdtemp(prefix="slurm-"))
+    folder.chmod(0o755)
+    try:
+        with cluster.running(folder) as name:
+            yield name
+    except cluster.NoSlurmError as why:
+        pytest.skip(f"no Slurm: {why}")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Project:
+    """A copy of the project and its runs on the cluster."""
+
+    def __init__(self, root: Path, folder: Path, config: dict, toy_engine: bool) -> None:
+        self.folder = folder
+        self.memory = MEMORY if toy_engine else ("structure:mem_mb=4000",)
+        for name in toy.COPIED:
+            copy = shutil.copytree if (root / name).is_dir() else shutil.copy
+            copy(root / name, folder / name)
+        if toy_engine:
+            engine = folder / "workflow" / "corefuse" / "engines" / "gpaw_core_hole.py"
+            shutil.copy(HERE / "toy_engine.py", engine)
+            (folder / "scripts" / "structure.py").write_text(UNRELAXED)
+        (folder / "config" / "config.yaml").write_text(yaml.safe_dump(config))
+        self.results = folder / "results" / config["name"]
+
+    def behave(self, told: dict) -> None:
+        (self.folder / "behaviour.json").write_text(json.dumps(told))
+
+    def start(self, *targets: str, jobs: int = 4) -> subprocess.Popen[str]:
+        """The profile as it is, with what a cluster without accounting and small jobs need."""
+        with (self.folder / "out.txt").open("a") as out:
+            return subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "snakemake", *targets, "--profile", "slurm"),
+                    *("--jobs", str(jobs), "--latency-wait", "10"),
+                    *("--slurm-status-command", "squeue"),
+                    *("--slurm-init-seconds-before-status-checks", "2"),
+                    *("--set-resources", *self.memory),
+                ],
+                cwd=self.folder,
+                env=toy.environment(),
+                stdout=out,
+                stderr=out,
+                text=True,
+                start_new_session=True,
+            )
+
+    def finish(self, run: subprocess.Popen[str]) -> str:
+        """Wait for a run; what it printed."""
+        try:
+            code = run.wait(LIMIT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(run.pid, signal.SIGKILL)
+            pytest.fail(f"still running after {LIMIT_S} s\n{self.printed()}")
+        assert code == 0, self.printed()
+        return self.printed()
+
+    def printed(self) -> str:
+        return (self.folder / "out.txt").read_text()[-6000:]
+
+    def journal(self) -> Counter[str]:
+        file = self.folder / "journal.txt"
+        return Counter(file.read_text().splitlines() if file.exists() else [])
+
+    def raw(self) -> list[str]:
+        names = [f"{s}-2fu-d0-li100-pristine" for s in ("LiNiO2", "LiCoO2", "NC11")]
+        return [f"results/few/raw/gpaw_core_hole/{name}.nc" for name in names]
+
+
+def slurm(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def until(what: str, ready, project: Project, run: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + LIMIT_S
+    while not ready():
+        assert run.poll() in (None, -signal.SIGKILL), project.printed()
+        assert time.monotonic() < end, f"{what} never came\n{project.printed()}"
+        time.sleep(0.3)
+
+
+@pytest.fixture(scope="module")
+def troubled(node, root, tmp_path_factory):
+    """One run through a drained node, a site that needs memory and one that always breaks."""
+    project = Project(root, tmp_path_factory.mktemp("troubled"), FEW, toy_engine=True)
+    oxygen = {"LiCoO2": "5", "NC11": "6"}
+    project.behave(
+        {
+            "LiCoO2-2fu-d0-li100-pristine": {oxygen["LiCoO2"]: {"memory_mb": 1100, "wait_s": 6}},
+            "NC11-2fu-d0-li100-pristine": {oxygen["NC11"]: {"breaks": True}},
+        }
+    )
+    slurm("scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
+    run = project.start(*project.raw())
+    until("a waiting job", lambda: "PENDING" in slurm("squeue", "-h", "-o", "%T"), project, run)
+    time.sleep(3)
+    assert not project.journal()
+    assert not list(project.results.glob("structures/*.json"))
+    slurm("scontrol", "update", f"nodename={node}", "state=resume")
+    project.finish(run)
+    return project
+
+
+def test_jobs_wait_for_a_drained_node_and_run_when_it_is_back(troubled):
+    for path in troubled.raw():
+        raw = files.read_netcdf(troubled.folder / path)
+        assert raw.attrs["status"] == "ok"
+        assert raw.attrs["sites"] == 4
+
+
+def test_a_job_killed_for_memory_is_retried_with_more(troubled):
+    name = "LiCoO2-2fu-d0-li100-pristine 5"
+    assert troubled.journal()[f"start {name}"] == 2
+    assert troubled.journal()[f"end {name}"] == 1
+    raw = files.read_netcdf(troubled.folder / troubled.raw()[1])
+    assert rawdata.failed_sites(raw) == []
+
+
+def test_a_site_that_fails_for_good_leaves_the_rest_and_is_named_with_its_log(troubled):
+    raw = files.read_netcdf(troubled.folder / troubled.raw()[2])
+    (row,) = rawdata.failed_sites(raw)
+    assert (row["edge"], row["site"]) == ("O K", 6)
+    assert "broken on purpose" in (troubled.folder / row["log"]).read_text()
+    assert "what the engine printed" in (troubled.folder / row["log"]).read_text()
+    assert raw.sizes["channel"] == 3
+
+
+def test_no_finished_site_is_computed_twice(troubled):
+    ended = {line: n for line, n in troubled.journal().items() if line.startswith("end")}
+    assert len(ended) == 11
+    assert set(ended.values()) == {1}
+
+
+def test_a_run_after_that_has_nothing_to_do(troubled):
+    assert "Nothing to be done" in troubled.finish(troubled.start("-n", *troubled.raw()))
+
+
+def test_a_killed_snakemake_recomputes_no_finished_site(node, root, tmp_path):
+    project = Project(root, tmp_path, FEW, toy_engine=True)
+    slow = {str(site): {"wait_s": 4} for site in range(8)}
+    names = [Path(path).stem for path in project.raw()]
+    project.behave(dict.fromkeys(names, slow))
+    run = project.start(*project.raw(), jobs=2)
+
+    def ended() -> set[str]:
+        return {line for line in project.journal() if line.startswith("end")}
+
+    until("the third site", lambda: len(ended()) >= 3, project, run)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    slurm("scancel", "--user", "root", "--full")
+    until("an empty queue", lambda: not slurm("squeue", "-h", "-t", "R,PD,CG"), project, run)
+    before = ended()
+    assert 3 <= len(before) < 12
+    project.finish(project.start("--unlock", *project.raw()))
+    project.behave({})
+    project.finish(project.start(*project.raw()))
+    journal = project.journal()
+    assert all(journal[line.replace("end", "start", 1)] == 1 for line in before)
+    assert len(ended()) == 12
+    assert all(journal[line] == 1 for line in ended())
+
+
+def test_the_simulate_stage_runs_with_real_engines(node, root, tmp_path):
+    """CHGNet, GPAW with and without a core hole, and multiplets, each in jobs of their own."""
+    config = FEW | {
+        "name": "real",
+        "structures": FEW["structures"] | {"formula_units": 1, "series": REAL_SERIES},
+        "simulation": {
+            "edges": {"O K": "gpaw", "Li K": "gpaw", "Ni L2,3": "multiplet"},
+            "core_hole": {"O K": "half"},
+            "sites": {"symmetry_tolerance_angstrom": 0.3},
+            "gpaw": {"plane_wave_cutoff_ev": 220, "kpoint_spacing_per_angstrom": 2.0},
+            "multiplet": {"charge_transfer": False},
+        },
+    }
+    project = Project(root, tmp_path, config, toy_engine=False)
+    name = "LiNiO2-1fu-d0-li100-pristine.nc"
+    engines = ("gpaw", "gpaw_core_hole", "multiplet")
+    project.finish(project.start(*(f"results/real/raw/{e}/{name}" for e in engines)))
+    raw = {e: files.read_netcdf(project.results / "raw" / e / name) for e in engines}
+    assert all(r.attrs["status"] == "ok" for r in raw.values())
+    assert raw["gpaw_core_hole"].attrs["core_hole"] == "half"
+    assert float(raw["gpaw_core_hole"]["multiplicity"].sum()) == 2
+    assert raw["multiplet"].attrs["moments_from"] == "gpaw"
