@@ -45,7 +45,7 @@ docs: setup ## regenerate config/README.md and config/schema.json from the typed
 	@python -m corefuse.config_docs
 
 lock: setup ## resolve envs/requirements.in into envs/requirements.lock
-	@pip freeze | sed 's/+cpu$$//' > envs/requirements.lock
+	@pip freeze --exclude edrixs | sed 's/+cpu$$//' > envs/requirements.lock
 
 clean: ## remove the environment and the results
 	rm -rf .venv .snakemake results/*

@@ -75,6 +75,16 @@ def test_setup_installs_torch_before_the_rest():
     assert 0 < script.index("'^torch=='") < script.index("-r envs/requirements.lock")
 
 
+def test_the_oracle_of_the_tests_is_pinned_and_no_part_of_a_run():
+    lock, extra = requirements("requirements.lock"), requirements("requirements-test.lock")
+    assert extra == {"edrixs": "0.2.0"}
+    assert not lock.keys() & extra.keys()
+    assert {"numpy", "scipy", "sympy", "numba", "matplotlib"} <= lock.keys()  # what it imports
+    script = (ROOT / "envs" / "setup.sh").read_text()
+    assert re.search(r"--no-deps .*\n? *-r envs/requirements-test\.lock", script)
+    assert "pip freeze --exclude edrixs" in (ROOT / "Makefile").read_text()
+
+
 @pytest.mark.parametrize("env", ENVS, ids=lambda env: env.stem)
 def test_a_conda_twin_follows_the_lock(env):
     lock = requirements("requirements.lock")
