@@ -18,9 +18,9 @@ rule simulate:
     benchmark:
         P.benchmark("simulate/{engine}/{structure_id}")
     conda:
-        "../../envs/gpaw.yaml"
+        engine_env
     resources:
-        mem_mb=lambda w, attempt: 4000 * attempt,
+        mem_mb=engine_memory_mb,
         runtime=lambda w, attempt: 240 * attempt,
     params:
         section=lambda w: cfg.canonical(

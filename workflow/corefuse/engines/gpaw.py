@@ -19,10 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
-from ase import Atoms
 from ase.units import Bohr, Hartree
 from pymatgen.core import Structure
-from pymatgen.io.ase import AseAtomsAdaptor
 from scipy.special import expit
 
 from corefuse import files, rawdata, structures
@@ -31,6 +29,7 @@ from corefuse.engines import Job
 from corefuse.errors import NotConvergedError
 
 if TYPE_CHECKING:
+    from ase import Atoms
     from gpaw.old.calculator import GPAW
 
 # Gentler and gentler density mixing (beta, history, damping of long waves); GPAW's default first.
@@ -213,6 +212,8 @@ def ensure_dataset(edge: Edge, folder: Path) -> Path:
 
 def to_atoms(structure: Structure) -> Atoms:
     """ASE atoms with the structure's ``magmom`` as initial moments (bohr magnetons)."""
+    from pymatgen.io.ase import AseAtomsAdaptor  # half a second, which planning need not pay
+
     atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
     atoms.set_initial_magnetic_moments(structure.site_properties.get("magmom"))
     return atoms
