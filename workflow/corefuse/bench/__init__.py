@@ -83,6 +83,16 @@ def table(rows: Sequence[Row]) -> pd.DataFrame:
     )
 
 
+def printed(table: pd.DataFrame) -> str:
+    """The table as text, words to the left and numbers to the right."""
+    words = [name for name in ("what", "of", "ratio_to", "note") if table[name].any()]
+    widths = {name: table[name].str.len().max() for name in words}
+    pad = {name: f"{{:<{width}}}".format for name, width in widths.items()}
+    return table.rename(columns={n: n.ljust(w) for n, w in widths.items()}).to_string(
+        index=False, formatters={n.ljust(w): pad[n] for n, w in widths.items()}
+    )
+
+
 def timed(work: Callable[[], Result]) -> tuple[float, Result]:
     """CPU seconds of this process that ``work`` took, and its result."""
     begin = time.process_time()

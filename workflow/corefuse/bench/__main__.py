@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from corefuse.bench import ROOT, gpaw_cells, multiplets, stages, table
+from corefuse.bench import ROOT, gpaw_cells, multiplets, printed, stages, table
 
 SECTIONS = (gpaw_cells.rows, stages.rows, multiplets.rows)
 
@@ -19,8 +19,8 @@ def main() -> None:
         for row in section():
             print(f"[bench] {row.label}: {row.cpu_seconds:.2f} s", file=sys.stderr, flush=True)
             rows.append(row)
-    print("CPU seconds on one core; ratio: to the row named beside it, in this run")
-    print(table(rows).to_string(index=False, justify="left"))
+    print("CPU seconds on one core; ratio: to the row named beside it; edrixs: its scipy backend")
+    print(printed(table(rows)))
 
 
 if __name__ == "__main__":
