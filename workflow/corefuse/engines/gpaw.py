@@ -13,6 +13,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from functools import cache
 from math import ceil, pi
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,13 +95,14 @@ class GpawEngine:
         ]
         smooth_potentials = calc.get_atomic_electrostatic_potentials()
         fermi_ev = calc.get_fermi_level()
-        shifts = [
-            fermi_ev - smooth_potentials[site] - onsite_core_potential(calc, EDGES[edge], site)
-            for edge, site in sites
-        ]
-        core_potentials = [
-            smooth_potentials[site]
-            + onsite_core_potential(calc, ground_state_edge(atom.symbol, job["edges"]), site)
+
+        @cache  # an atom's own core level is also that of its first edge
+        def core_shift(edge: Edge, site: int) -> float:
+            return fermi_ev - smooth_potentials[site] - onsite_core_potential(calc, edge, site)
+
+        shifts = [core_shift(EDGES[edge], site) for edge, site in sites]
+        atom_shifts = [
+            core_shift(ground_state_edge(atom.symbol, job["edges"]), site)
             for site, atom in enumerate(atoms)
         ]
         _add_unoccupied_bands(calc, settings["spectrum_max_ev"])
@@ -114,7 +116,7 @@ class GpawEngine:
             {
                 "sites": sites,
                 "shifts": shifts,
-                "atom_shifts": [fermi_ev - p for p in core_potentials],
+                "atom_shifts": atom_shifts,
                 "moments": list(calc.get_magnetic_moments()),
                 "fermi_level_ev": fermi_ev,
                 "scf_iterations": int(calc.get_number_of_iterations()),
