@@ -51,7 +51,7 @@ slurm-profile: ## PARTITION=... ACCOUNT=...: what `snakemake --profile slurm` as
 	@echo "slurm/site.txt: $$(tr '\n' ' ' < slurm/site.txt)"
 
 lock: setup ## resolve envs/requirements.in into envs/requirements.lock
-	@pip freeze | sed 's/+cpu$$//' > envs/requirements.lock
+	@pip freeze --exclude edrixs | sed 's/+cpu$$//' > envs/requirements.lock
 
 clean: ## remove the environment and the results
 	rm -rf .venv .snakemake results/*

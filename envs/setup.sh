@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes .venv with everything the workflow needs; does nothing when it is there and up to date.
 #   envs/setup.sh         what a run needs
-#   envs/setup.sh test    also what the tests need (a browser, Slurm)
+#   envs/setup.sh test    also what the tests need (a browser, Slurm, the oracle edrixs)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,6 +10,7 @@ RUN_PACKAGES="g++ libxc-dev libopenblas-dev libfftw3-dev"
 TEST_PACKAGES="chromium chromium-driver"
 SLURM_PACKAGES="munge slurmctld slurmd slurm-client" # the tests run a Slurm of their own
 stamp="$VENV/.set-up-$(cat envs/requirements.lock envs/siteconfig.py envs/setup.sh | sha256sum | cut -c1-16)"
+test_stamp="$VENV/.set-up-test-$(sha256sum <envs/requirements-test.lock | cut -c1-16)"
 
 system_packages() {
     local missing=() package
@@ -65,6 +66,14 @@ python_packages() {
     touch "$stamp"
 }
 
+# without their dependencies: those that the tests use are in requirements.lock
+test_packages() {
+    echo "set-up: test packages" >&2
+    "$VENV/bin/pip" install -q --disable-pip-version-check --no-deps --only-binary :all: \
+        -r envs/requirements-test.lock
+    touch "$test_stamp"
+}
+
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 python=${PYTHON:-python3}
@@ -77,10 +86,11 @@ if [ ! -e "$stamp" ]; then
     fi
     python_packages
 fi
-if [ "${1:-}" = test ] && ! command -v chromium >/dev/null; then
-    # shellcheck disable=SC2086
-    system_packages $TEST_PACKAGES
-fi
-if [ "${1:-}" = test ] && command -v dpkg-query >/dev/null && [ ! -x /usr/sbin/slurmctld ]; then
-    slurm_packages
+if [ "${1:-}" = test ]; then
+    if ! command -v chromium >/dev/null; then
+        # shellcheck disable=SC2086
+        system_packages $TEST_PACKAGES
+    fi
+    if command -v dpkg-query >/dev/null && [ ! -x /usr/sbin/slurmctld ]; then slurm_packages; fi
+    [ -e "$test_stamp" ] || test_packages
 fi

@@ -1,8 +1,7 @@
-"""SHAP along the energy axis for one target: its model and dataset.nc -> shap/<target>.csv."""
+"""SHAP along the energy axis: every target's model and dataset.nc -> shap/<target>.csv."""
 
 from corefuse import attributions, files, models
 
-table = attributions.attributions(
-    models.load_model(snakemake.input.model), files.read_netcdf(snakemake.input.data)
-)
-files.write_csv(snakemake.output[0], table)
+dataset = files.read_netcdf(snakemake.input.data)
+for model, output in zip(snakemake.input.models, snakemake.output, strict=True):
+    files.write_csv(output, attributions.attributions(models.load_model(model), dataset))

@@ -1,5 +1,6 @@
 """The whole workflow on real GPAW: the smallest cells that need every stage, and the report."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -45,7 +46,8 @@ TINY = {
         ],
     },
     "simulation": {
-        "edges": dict.fromkeys(("O K", "Li K", "Mn L2,3", "Co L2,3", "Ni L2,3"), "gpaw"),
+        "edges": dict.fromkeys(("O K", "Li K"), "gpaw")
+        | dict.fromkeys(("Mn L2,3", "Co L2,3", "Ni L2,3"), "multiplet"),
         "gpaw": {
             "plane_wave_cutoff_ev": 250,
             "kpoint_spacing_per_angstrom": 1.3,
@@ -118,7 +120,8 @@ def test_every_file_of_the_contract_is_there(results):
     assert len(index) == 9
     for structure in index.structure_id:
         assert (results / "structures" / f"{structure}.json").exists()
-        assert (results / "raw" / "gpaw" / f"{structure}.nc").exists()
+        for engine in ("gpaw", "multiplet"):
+            assert (results / "raw" / engine / f"{structure}.nc").exists()
         assert (results / "spectra" / f"{structure}.nc").exists()
     subsets = config.resolve_subsets(config.load(TINY, "tiny"))
     assert set(subsets) > {"XAS", "EELS", "all", "O_K-EELS", "Ni_L23-XAS"}
@@ -129,14 +132,16 @@ def test_every_file_of_the_contract_is_there(results):
             assert (results / "models" / target / f"{subset}.json").exists()
     for name in ("dataset.nc", "dataset.csv", "failed.csv", "metrics.csv", "calibration.json"):
         assert (results / name).exists(), name
-    assert not list(results.glob("raw/gpaw/*.scratch"))
+    assert not list(results.glob("raw/*/*.scratch"))
 
 
 def test_every_simulation_says_how_it_went(results):
-    for path in (results / "raw" / "gpaw").glob("*.nc"):
+    paths = list(results.glob("raw/*/*.nc"))
+    assert len(paths) == 18
+    for path in paths:
         raw = files.read_netcdf(path)
         assert raw.attrs["status"] in ("ok", "failed")
-        assert raw.attrs["engine"] == "gpaw"
+        assert raw.attrs["engine"] == path.parent.name
         assert raw.attrs["cpu_seconds"] > 0
         assert raw.attrs["status"] == "ok" or raw.attrs["reason"]
 
@@ -193,13 +198,28 @@ def test_progress_was_told(finished):
     assert "left" in done.stderr
 
 
+def of_nickel(results, structure, what):
+    """A value of every Ni atom in a GPAW run; the multiplet run knows which they are."""
+    sites = rawdata.of_edge(files.read_netcdf(results / f"raw/multiplet/{structure}.nc"), "Ni L2,3")
+    return files.read_netcdf(results / f"raw/gpaw/{structure}.nc")[what].values[sites["site"]]
+
+
 def test_nickel_core_levels_follow_the_oxidation_state(results):
     """Ni in LiNiO2 (3+) gives up more charge than in NMs (2+): its core level lies deeper."""
-    trivalent = files.read_netcdf(results / "raw/gpaw/LiNiO2-1fu-d0-li100-pristine.nc")
-    divalent = files.read_netcdf(results / "raw/gpaw/NM11-2fu-d0-li100-pristine.nc")
-    deep, shallow = (rawdata.of_edge(r, "Ni L2,3") for r in (trivalent, divalent))
-    assert float(divalent["moment_mub"].max()) > 1.4
-    assert float(deep["core_level_shift_ev"].mean()) > float(shallow["core_level_shift_ev"].mean())
+    trivalent, divalent = "LiNiO2-1fu-d0-li100-pristine", "NM11-2fu-d0-li100-pristine"
+    assert of_nickel(results, divalent, "atom_moment_mub").max() > 1.4
+    deep, shallow = (
+        of_nickel(results, structure, "atom_core_level_shift_ev").mean()
+        for structure in (trivalent, divalent)
+    )
+    assert deep > shallow
+
+
+def test_multiplets_take_their_ions_from_gpaws_moments(results):
+    """LiNi0.5Mn0.5O2 holds Ni2+ and Mn4+."""
+    raw = files.read_netcdf(results / "raw/multiplet/NM11-2fu-d0-li100-pristine.nc")
+    assert raw.attrs["moments_from"] == "gpaw"
+    assert set(json.loads(raw.attrs["ions"]).values()) == {"Ni2+", "Mn4+"}
 
 
 @pytest.fixture(scope="module")
@@ -282,7 +302,7 @@ def test_the_report_shows_its_tables_in_a_browser(results, browser):
     assert frame.is_displayed()
     browser.switch_to.frame(frame)
     rows = wait.until(lambda b: b.find_elements(By.TAG_NAME, "tr"))
-    assert len(rows) == 10  # the header and nine structures
+    assert len(rows) == 19  # the header, nine structures, two engines
     assert "LiCoO2-1fu-d0-li100-pristine" in browser.find_element(By.TAG_NAME, "body").text
     browser.switch_to.default_content()
 

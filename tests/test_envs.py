@@ -3,6 +3,7 @@ import importlib.metadata
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import toy
@@ -51,6 +52,23 @@ def rules():
 JOBS = {name: text for name, text in rules().items() if "script:" in text or "shell:" in text}
 
 
+def environments(rule):
+    """The environments a rule may run in: one, or one an engine (``engine_env``)."""
+    named = re.search(r'conda:\n\s+"\.\./\.\./(envs/\w+\.yaml)"', JOBS[rule])
+    if named:
+        return [ROOT / named[1]]
+    by_engine = re.search(r"conda:\n\s+engine_env\n", JOBS[rule])
+    return [ROOT / "envs" / f"{name}.yaml" for name in ("gpaw", "analysis") if by_engine]
+
+
+JOBS_IN_ENVIRONMENTS = [
+    pytest.param(rule, env, id=f"{rule}-{env.stem}")
+    for rule, text in JOBS.items()
+    if "script:" in text
+    for env in environments(rule)
+]
+
+
 def test_every_direct_requirement_is_locked_to_its_version():
     lock = requirements("requirements.lock")
     for package, version in requirements("requirements.in").items():
@@ -75,6 +93,16 @@ def test_setup_installs_torch_before_the_rest():
     assert 0 < script.index("'^torch=='") < script.index("-r envs/requirements.lock")
 
 
+def test_the_oracle_of_the_tests_is_pinned_and_no_part_of_a_run():
+    lock, extra = requirements("requirements.lock"), requirements("requirements-test.lock")
+    assert extra == {"edrixs": "0.2.0"}
+    assert not lock.keys() & extra.keys()
+    assert {"numpy", "scipy", "sympy", "numba", "matplotlib"} <= lock.keys()  # what it imports
+    script = (ROOT / "envs" / "setup.sh").read_text()
+    assert re.search(r"--no-deps .*\n? *-r envs/requirements-test\.lock", script)
+    assert "pip freeze --exclude edrixs" in (ROOT / "Makefile").read_text()
+
+
 @pytest.mark.parametrize("env", ENVS, ids=lambda env: env.stem)
 def test_a_conda_twin_follows_the_lock(env):
     lock = requirements("requirements.lock")
@@ -95,9 +123,8 @@ def test_gpaw_on_clusters_is_the_mpi_build():
 
 @pytest.mark.parametrize("rule", JOBS)
 def test_every_rule_names_an_environment_a_log_and_a_benchmark(rule):
-    env = re.search(r'conda:\n\s+"\.\./\.\./(envs/\w+\.yaml)"', JOBS[rule])
-    assert env, "no conda environment"
-    assert (ROOT / env[1]).exists()
+    assert environments(rule), "no conda environment"
+    assert all(env.exists() for env in environments(rule))
     for directive in ("log:", "benchmark:"):
         assert f"\n    {directive}" in JOBS[rule], directive
 
@@ -113,13 +140,25 @@ def test_no_script_is_left_over():
     assert named == {p.stem for p in (ROOT / "scripts").glob("*.py")}
 
 
-def sources(module):
-    """Files of a module of the package; an engine is imported by its name."""
+def test_an_engine_runs_in_an_environment_of_the_twins(root):
+    text = (root / "workflow" / "rules" / "common.smk").read_text()
+    names = {}
+    exec(re.search(r"^def engine_env.*?(?=^\S)", text, re.M | re.S)[0], names)
+    for engine, env in (("gpaw", "gpaw"), ("multiplet", "analysis")):
+        path = names["engine_env"](SimpleNamespace(engine=engine))
+        assert (root / "workflow" / "rules" / path).resolve() == root / "envs" / f"{env}.yaml"
+
+
+def sources(module, env):
+    """Files of a module of the package; an engine is imported by its name, GPAW in its own env."""
     file = provenance.PACKAGE / f"{module}.py"
-    return [file] if file.exists() else sorted((provenance.PACKAGE / module).glob("*.py"))
+    if file.exists():
+        return [file]
+    files = sorted((provenance.PACKAGE / module).glob("*.py"))
+    return [f for f in files if f.parent.name != "engines" or env == "gpaw" or "gpaw" not in f.stem]
 
 
-def imported(script, never):
+def imported(script, never, env):
     """Installed packages that a script imports, itself or through modules of the package."""
     files, seen, packages = [script], set(never), set()
     while files:
@@ -132,7 +171,7 @@ def imported(script, never):
                 packages.add(node.module.split(".")[0])
         new = provenance.imports(tree) - seen
         seen |= new
-        files += [file for module in new for file in sources(module)]
+        files += [file for module in new for file in sources(module, env)]
     return packages - set(sys.stdlib_module_names) - {"corefuse"}
 
 
@@ -142,14 +181,13 @@ def distributions():
     return importlib.metadata.packages_distributions()
 
 
-@pytest.mark.parametrize("rule", [name for name, text in JOBS.items() if "script:" in text])
-def test_an_environment_holds_all_that_its_scripts_import(rule, distributions):
-    env = ROOT / "envs" / re.search(r"envs/(\w+\.yaml)", JOBS[rule])[1]
+@pytest.mark.parametrize(("rule", "env"), JOBS_IN_ENVIRONMENTS)
+def test_an_environment_holds_all_that_its_scripts_import(rule, env, distributions):
     script = ROOT / "scripts" / re.search(r"scripts/(\w+\.py)", JOBS[rule])[1]
     held = set(pins(env)) | {"pydantic-core"}  # part of pydantic
     # these read structures and make none
     never = {"relax"} if rule in ("simulate", "begin", "sites") else set()
-    for package in imported(script, never):
+    for package in imported(script, never, env.stem):
         names = {canonical(name) for name in distributions[package]}
         assert names & held, f"{env.name} lacks {package}, which {script.name} needs"
     assert "h5netcdf" in held  # xarray's engine, called by its name

@@ -11,7 +11,9 @@ from scipy.linalg import eigh
 from scipy.signal import find_peaks
 from scipy.spatial.transform import Rotation
 
-from corefuse.bench_multiplet import EG, IONS, T2G, truncation_error, typical
+from corefuse import ions
+from corefuse.bench.multiplets import truncation_error
+from corefuse.bench.oracle import EG, IONS, T2G, typical
 from corefuse.multiplet import (
     D_ORBITALS,
     Ligand,
@@ -228,7 +230,7 @@ def test_isotropic_intensity_is_two_fifteenths_of_the_holes(ion, ligand):
     assert result.total_intensity == pytest.approx(2 / 15 * result.d_holes)
     assert area == pytest.approx(result.total_intensity * (1 - tail), rel=5e-4)
     if not ligand:
-        assert result.d_holes == pytest.approx(10 - IONS[ion][0])
+        assert result.d_holes == pytest.approx(10 - ions.load().ions[ion].n_d)
 
 
 # Symmetry
@@ -268,7 +270,7 @@ def test_an_exchange_field_splits_a_spin_evenly_in_any_direction():
 def branching_ratio(ion: str) -> float:
     """L3/(L3+L2), cut at the lowest point between the two edges."""
     y = spectrum(ion).intensity
-    zeta = IONS[ion][3][2]
+    zeta = ions.load().ions[ion].zeta_2p_ev
     l3 = AXIS[np.argmax(np.where(zeta / 4 > AXIS, y, 0))]
     between = (l3 < AXIS) & (l3 + 1.5 * zeta > AXIS)
     cut = np.flatnonzero(between)[np.argmin(y[between])]
@@ -306,7 +308,7 @@ def test_the_l2_edge_of_ni2_is_a_doublet():
 
 
 def test_low_spin_co3_has_one_strong_l3_peak():
-    zeta = IONS["Co3+"][3][2]
+    zeta = ions.load().ions["Co3+"].zeta_2p_ev
     assert spectrum("Co3+").spin[0] < 0.2
     assert len(peaks("Co3+", -25.0, zeta / 4, 0.4)) == 1
 

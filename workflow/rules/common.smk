@@ -74,6 +74,16 @@ def raw_of_others(w):
     return [P(f"raw/{name}/{w.structure_id}.nc") for name in names]
 
 
+def engine_env(w):
+    """GPAW has an environment of its own; what corefuse solves itself runs with the analysis."""
+    return f"../../envs/{'gpaw' if w.engine.startswith('gpaw') else 'analysis'}.yaml"
+
+
+def engine_memory_mb(w, attempt):
+    """What a first attempt gets, and more for each one after it."""
+    return (4000 if w.engine.startswith("gpaw") else 2000) * attempt
+
+
 def marked(path, caption, category, result):
     """A result with its caption and its name in the report's menu."""
     return report(

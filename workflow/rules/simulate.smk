@@ -23,9 +23,9 @@ rule simulate:
     wildcard_constraints:
         engine=one_of(e for e in ENGINE_EDGES if e not in SITE_ENGINES),
     conda:
-        "../../envs/gpaw.yaml"
+        engine_env
     resources:
-        mem_mb=lambda w, attempt: 4000 * attempt,
+        mem_mb=engine_memory_mb,
         runtime=lambda w, attempt: 240 * attempt,
     params:
         section=lambda w: cfg.canonical(
@@ -52,9 +52,9 @@ rule begin:
     wildcard_constraints:
         engine=one_of(SITE_ENGINES),
     conda:
-        "../../envs/gpaw.yaml"
+        engine_env
     resources:
-        mem_mb=lambda w, attempt: 4000 * attempt,
+        mem_mb=engine_memory_mb,
         runtime=lambda w, attempt: 120 * attempt,
     params:
         section=site_section,
@@ -77,9 +77,9 @@ rule sites:
     wildcard_constraints:
         engine=one_of(SITE_ENGINES),
     conda:
-        "../../envs/gpaw.yaml"
+        engine_env
     resources:
-        mem_mb=lambda w, attempt: 4000 * attempt,
+        mem_mb=engine_memory_mb,
         runtime=lambda w, attempt: 240 * attempt,
     params:
         section=site_section,

@@ -14,16 +14,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from math import ceil, pi
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
-from ase import Atoms
 from ase.units import Bohr, Hartree
 from pymatgen.core import Structure
-from pymatgen.io.ase import AseAtomsAdaptor
 from scipy.special import expit
 
 from corefuse import files, launch, rawdata, structures
@@ -32,6 +31,7 @@ from corefuse.engines import Job
 from corefuse.errors import NotConvergedError
 
 if TYPE_CHECKING:
+    from ase import Atoms
     from gpaw.old.calculator import GPAW
 
 # Gentler and gentler density mixing (beta, history, damping of long waves); GPAW's default first.
@@ -143,13 +143,14 @@ def compute(folder: Path) -> None:
     ]
     smooth_potentials = calc.get_atomic_electrostatic_potentials()
     fermi_ev = calc.get_fermi_level()
-    shifts = [
-        fermi_ev - smooth_potentials[site] - onsite_core_potential(calc, EDGES[edge], site)
-        for edge, site in sites
-    ]
-    core_potentials = [
-        smooth_potentials[site]
-        + onsite_core_potential(calc, ground_state_edge(atom.symbol, job["edges"]), site)
+
+    @cache  # an atom's own core level is also that of its first edge
+    def core_shift(edge: Edge, site: int) -> float:
+        return fermi_ev - smooth_potentials[site] - onsite_core_potential(calc, edge, site)
+
+    shifts = [core_shift(EDGES[edge], site) for edge, site in sites]
+    atom_shifts = [
+        core_shift(ground_state_edge(atom.symbol, job["edges"]), site)
         for site, atom in enumerate(atoms)
     ]
     add_unoccupied_bands(calc, settings["spectrum_max_ev"])
@@ -164,7 +165,7 @@ def compute(folder: Path) -> None:
         {
             "sites": sites,
             "shifts": shifts,
-            "atom_shifts": [fermi_ev - p for p in core_potentials],
+            "atom_shifts": atom_shifts,
             "fermi_level_ev": fermi_ev,
             "attempts": attempts,
         },
@@ -244,6 +245,8 @@ def ensure_dataset(edge: Edge, folder: Path, hole: float = 0.0) -> Path:
 
 def to_atoms(structure: Structure) -> Atoms:
     """ASE atoms with the structure's ``magmom`` as initial moments (bohr magnetons)."""
+    from pymatgen.io.ase import AseAtomsAdaptor  # half a second, which planning need not pay
+
     atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
     atoms.set_initial_magnetic_moments(structure.site_properties.get("magmom"))
     return atoms

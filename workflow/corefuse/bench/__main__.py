@@ -1,0 +1,27 @@
+"""``python -m corefuse.bench``: the table on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import sys
+
+from corefuse.bench import ROOT, gpaw_cells, multiplets, printed, stages, table
+
+SECTIONS = (gpaw_cells.rows, stages.rows, multiplets.rows)
+
+
+def main() -> None:
+    """Measure section after section and print one table."""
+    if not (stages.DEMO / "metrics.csv").exists():
+        folder = stages.DEMO.relative_to(ROOT)
+        sys.exit(f"corefuse: {folder}: no finished demo to time the stages on. Fix: make demo")
+    rows = []
+    for section in SECTIONS:
+        for row in section():
+            print(f"[bench] {row.label}: {row.cpu_seconds:.2f} s", file=sys.stderr, flush=True)
+            rows.append(row)
+    print("CPU seconds on one core; ratio: to the row named beside it; edrixs: its scipy backend")
+    print(printed(table(rows)))
+
+
+if __name__ == "__main__":
+    main()
