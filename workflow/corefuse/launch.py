@@ -24,7 +24,7 @@ def call(launcher: Sequence[str], function: str, folder: Path) -> None:
     NotConvergedError
         The function raised it.
     InputError
-        The launcher can't be started, or GPAW can't run in parallel.
+        The launcher can't be started.
     RuntimeError
         The processes ended otherwise; their output is in the message.
     """
@@ -55,19 +55,6 @@ def launcher(resources: Any) -> tuple[str, ...]:
     return (*mpi.split(), "-n", str(getattr(resources, "tasks", 1))) if mpi else ()
 
 
-def require_parallel_gpaw() -> None:
-    """Raise InputError where GPAW was built without MPI: every process would do all the work."""
-    import gpaw.cgpaw as cgpaw
-
-    if not cgpaw.have_mpi:
-        raise InputError(
-            "the profile",
-            "set-resources.mpi",
-            "this GPAW has no MPI",
-            "use the conda environment (--sdm conda) or drop mpi from the profile",
-        )
-
-
 def _resolve(function: str) -> Callable[[Path], None]:
     module, name = function.split(":")
     return getattr(importlib.import_module(module), name)
@@ -75,7 +62,6 @@ def _resolve(function: str) -> Callable[[Path], None]:
 
 def main(function: str, folder: Path) -> int:
     """One process of an MPI run."""
-    require_parallel_gpaw()
     try:
         _resolve(function)(folder)
     except NotConvergedError as why:  # raised alike in all processes

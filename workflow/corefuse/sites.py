@@ -115,13 +115,15 @@ def _attempt(engine: engines.Engine, job: engines.Job, path: Path, log: Path) ->
     if reason := engines.why_not_begun(job.start):
         return _failed(engine, job, reason)
     if died >= DEATHS:
-        log.write_text(engine.read_log(scratch))
+        if not log.exists():  # it was killed, and only the engine could say anything
+            log.write_text(engine.read_log(scratch))
         return _failed(
             engine,
             job,
             f"the job died {died} times at this site: killed for memory or time, or broken; "
             f"to try again delete {path}",
         )
+    log.unlink(missing_ok=True)
     deaths.write_text(str(died + 1))  # stays if the process is killed
     try:
         raw = engines.simulate(engine, job, scratch)

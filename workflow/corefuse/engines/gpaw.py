@@ -28,7 +28,7 @@ from scipy.special import expit
 from corefuse import files, launch, rawdata, structures
 from corefuse.edges import EDGES, Edge
 from corefuse.engines import Job
-from corefuse.errors import NotConvergedError
+from corefuse.errors import InputError, NotConvergedError
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -129,10 +129,7 @@ ENGINE = GpawEngine()
 
 def compute(folder: Path) -> None:
     """What :meth:`GpawEngine.run` does, in every process of a parallel run."""
-    job = files.read_json(folder / "job.json")
-    structure = structures.read(folder / "structure.json")
-    use_datasets(Path(job["datasets"]))
-    atoms = to_atoms(structure)
+    job, atoms = read_job(folder)
     settings = job["settings"]
     calc, attempts = ground_state(atoms, job["edges"], settings, folder)
     sites = [
@@ -173,6 +170,28 @@ def compute(folder: Path) -> None:
         spectra,
         calc.get_magnetic_moments(),
     )
+
+
+def read_job(folder: Path) -> tuple[dict[str, Any], Atoms]:
+    """What ``prepare`` wrote; GPAW knows its datasets then.
+
+    Raises
+    ------
+    InputError
+        The job is to run in parallel and this GPAW can't: every process would do all the work.
+    """
+    import gpaw.cgpaw
+
+    job = files.read_json(folder / "job.json")
+    if job["launcher"] and not gpaw.cgpaw.have_mpi:
+        raise InputError(
+            "the profile",
+            "set-resources.mpi",
+            "this GPAW has no MPI",
+            "use the conda environment (--sdm conda) or drop mpi",
+        )
+    use_datasets(Path(job["datasets"]))
+    return job, to_atoms(structures.read(folder / "structure.json"))
 
 
 def write_outcome(

@@ -18,7 +18,7 @@ import xarray as xr
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from corefuse import files, launch, rawdata, structures
+from corefuse import files, launch, rawdata
 from corefuse.edges import EDGES
 from corefuse.engines import Job
 from corefuse.engines import gpaw as initial
@@ -84,14 +84,14 @@ ENGINE = GpawCoreHoleEngine()
 
 def begin(folder: Path) -> None:
     """What :meth:`GpawCoreHoleEngine.begin` does, in every process of a parallel run."""
-    job, atoms = _read(folder)
+    job, atoms = initial.read_job(folder)
     calc, _ = initial.ground_state(atoms, job["edges"], job["settings"], folder)
     calc.write(str(folder / "ground_state.gpw"), mode="all")
 
 
 def compute(folder: Path) -> None:
     """What :meth:`GpawCoreHoleEngine.run` does, in every process of a parallel run."""
-    job, atoms = _read(folder)
+    job, atoms = initial.read_job(folder)
     settings, site, edge = job["settings"], job["site"], EDGES[job["edges"][0]]
     hole = HOLES[settings["core_hole"][edge.name]]
     calc, start, attempts = _with_hole(atoms, edge, site, hole, job, folder)
@@ -180,12 +180,6 @@ def _with_hole(
         f"SCF of {edge.name} at site {site} with a core hole not converged in "
         f"{settings['max_scf_steps']} steps with any of {len(initial.MIXERS)} mixings"
     )
-
-
-def _read(folder: Path) -> tuple[dict[str, Any], Any]:
-    job = files.read_json(folder / "job.json")
-    initial.use_datasets(Path(job["datasets"]))
-    return job, initial.to_atoms(structures.read(folder / "structure.json"))
 
 
 def _ground_edge(element: str, job: dict[str, Any]) -> Any:
