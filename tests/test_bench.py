@@ -1,7 +1,7 @@
 """The table of `make bench`; what it measures is run by hand, timings are no test."""
 
 from corefuse import config, plan
-from corefuse.bench import Row, __main__, gpaw_cells, multiplets, oracle, stages, table
+from corefuse.bench import Row, __main__, cluster, gpaw_cells, multiplets, oracle, stages, table
 
 ROWS = [
     Row("slow", "16 atoms", 40.0, 20, 512.4),
@@ -50,4 +50,9 @@ def test_the_cells_have_the_sizes_asked_for():
             {"formula_units": formula_units, "series": [series]}
         )
         sizes.append(4 * plan.plan(section)[0].formula_units)
-    assert sizes == [16, 32, 40]
+    assert sizes == [16, 32, 40, 48]
+
+
+def test_the_dry_run_is_of_twenty_thousand_sites():
+    assert cluster.sites_asked() >= 20_000
+    config.load(cluster.MANY, "many.yaml")

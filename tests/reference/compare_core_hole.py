@@ -2,6 +2,8 @@
 
     PYTHONPATH=workflow python tests/reference/compare_core_hole.py ../shared/experimental
 
+With a file name after it, also the figure.
+
 The cells are those of make_core_hole.py; the specimen is an NMC (about 60 % Ni, Si-doped), so the
 NMC cell should come nearest. Each simulated edge is calibrated on its own pre-edge, then moved as a
 whole to its best overlap with the measured one.
@@ -24,12 +26,13 @@ SETTINGS = config.Spectra.model_validate(
 # axis corrected as in ../shared/notes/experiments.md
 FILE = "eels_si_doped_nmc/TM_oxygen_edge.msa"
 CORRECTION = {"energy_scale": 1.029, "energy_offset_ev": -5.2}
+CELLS, HOLES = ("LiCoO2", "NMC211"), ("none", "half", "full")
 COMPARED_EV = (525.0, 555.0)
 SHIFTS_EV = np.arange(-3.0, 3.01, 0.05)
 
 
-def main(folder: Path) -> pd.DataFrame:
-    """One row a cell and core hole, and one for the measurement."""
+def curves(folder: Path) -> tuple[np.ndarray, np.ndarray, dict[tuple[str, str], np.ndarray]]:
+    """Axis (eV), the measured edge on it, and (cell, core hole) -> the simulated one."""
     table = edge_table.load("resources/edges.yaml")
     entry = table[EDGE]
     energy_ev = entry.grid.energies_ev
@@ -37,14 +40,44 @@ def main(folder: Path) -> pd.DataFrame:
         edge=EDGE, technique="EELS", file=str(folder / FILE), **CORRECTION
     )
     seen = measured.prepare(measured.read(asked, table), entry)
-    rows = [_row("measured", "", energy_ev, seen, seen)]
-    for cell in ("LiCoO2", "NMC211"):
-        for hole in ("none", "half", "full"):
+    found = {}
+    for cell in CELLS:
+        for hole in HOLES:
             raw = files.read_netcdf(HERE / f"{cell}-{hole}.nc")
             known = {EDGE: calibration.calibrate(raw, EDGE, SETTINGS, entry)}
-            simulated = spectra.process({"gpaw": raw}, SETTINGS, table, known)[MODALITY].values
-            rows.append(_row(cell, hole, energy_ev, simulated, seen))
+            made = spectra.process({"gpaw": raw}, SETTINGS, table, known)
+            found[cell, hole] = made[MODALITY].values
+    return energy_ev, seen, found
+
+
+def compare(folder: Path) -> pd.DataFrame:
+    """One row a cell and core hole, and one for the measurement."""
+    energy_ev, seen, found = curves(folder)
+    rows = [_row("measured", "", energy_ev, seen, seen)]
+    rows += [_row(*name, energy_ev, curve, seen) for name, curve in found.items()]
     return pd.DataFrame(rows)
+
+
+def draw(folder: Path, path: Path) -> None:
+    """One panel a cell: the measured edge and the simulated ones, each at its best shift."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    energy_ev, seen, found = curves(folder)
+    figure, axes = plt.subplots(1, len(CELLS), figsize=(9, 3.6), sharey=True)
+    for axis, cell in zip(axes, CELLS, strict=True):
+        axis.plot(energy_ev, seen, "k", lw=1, label="measured, Si-doped NMC")
+        for hole in HOLES:
+            shift_ev, overlap, _ = best_overlap(energy_ev, found[cell, hole], seen)
+            label = f"{hole}: overlap {overlap:.2f}"
+            axis.plot(energy_ev + shift_ev, found[cell, hole], label=label)
+        axis.set(title=cell, xlabel="energy (eV)", xlim=COMPARED_EV)
+        axis.legend(fontsize=8, frameon=False)
+    axes[0].set_ylabel("O K EELS, area 1 (1/eV)")
+    figure.tight_layout()
+    figure.savefig(path, dpi=150)
 
 
 def _row(
@@ -80,4 +113,6 @@ def best_overlap(
 
 
 if __name__ == "__main__":
-    print(main(Path(sys.argv[1])).round(3).to_string(index=False))
+    print(compare(Path(sys.argv[1])).round(3).to_string(index=False))
+    if len(sys.argv) > 2:
+        draw(Path(sys.argv[1]), Path(sys.argv[2]))

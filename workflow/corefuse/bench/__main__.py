@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import sys
 
-from corefuse.bench import ROOT, gpaw_cells, multiplets, printed, stages, table
+from corefuse.bench import (
+    ROOT,
+    cluster,
+    core_hole,
+    gpaw_cells,
+    multiplets,
+    printed,
+    stages,
+    table,
+)
 
-SECTIONS = (gpaw_cells.rows, stages.rows, multiplets.rows)
+SECTIONS = (
+    cluster.rows,
+    gpaw_cells.rows,
+    core_hole.rows,
+    stages.rows,
+    multiplets.rows,
+)
 
 
 def main() -> None:
