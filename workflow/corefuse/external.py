@@ -152,7 +152,7 @@ def _in_module(module: str, name: str, key: str) -> str:
 
 def _resolved(name: str) -> str:
     """A path as seen from where the run was started, since programs run elsewhere."""
-    return str(Path(name).expanduser().resolve()) if "/" in name else name
+    return str(Path(name).expanduser().absolute()) if "/" in name else name
 
 
 def provenance(command: Mapping[str, Any], key: str) -> dict[str, str]:
