@@ -74,6 +74,13 @@ class Engine(Protocol):
         """Version of the code behind the engine, for provenance."""
         ...
 
+    def check(self, settings: Mapping[str, Any], folder: Path) -> str:
+        """Do something real in seconds, in an empty ``folder``; what works, on one line.
+
+        Raises :class:`InputError` with the fix, or :class:`NotConvergedError`.
+        """
+        ...
+
     def begin(self, job: Job, folder: Path, start: Path) -> None:
         """Of a ``per_site`` engine: make the file that all runs of a structure start from.
 

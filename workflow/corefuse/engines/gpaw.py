@@ -13,6 +13,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from math import ceil, pi
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,11 @@ class GpawEngine:
         import gpaw
 
         return gpaw.__version__
+
+    def check(self, settings: Mapping[str, Any], folder: Path) -> str:
+        """Make the dataset of Li K; the version."""
+        ensure_dataset(EDGES["Li K"], folder)
+        return f"GPAW {self.version()} makes its datasets"
 
     def begin(self, job: Job, folder: Path, start: Path) -> None:
         """Nothing: one run does the structure."""
