@@ -36,7 +36,7 @@ def _check_programs(config: Config, config_file: str) -> None:
     from corefuse import external
 
     for engine in config.simulation.engines():
-        command = getattr(getattr(config.simulation, engine), "command", None)
+        command = getattr(getattr(config.simulation, engine, None), "command", None)
         if command is None or command.module or command.image:
             continue
         for program in command.run:

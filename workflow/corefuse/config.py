@@ -349,6 +349,11 @@ class Simulation(Section):
             out.setdefault(self.edges[edge], []).append(edge)
         return out
 
+    def settings(self, engine: str) -> dict[str, Any]:
+        """An engine's own section as plain data."""
+        section: BaseModel = getattr(self, engine)
+        return section.model_dump(mode="json")
+
 
 class TechniqueSettings(Section):
     """One way to measure: its instrument width and the edges taken with it."""

@@ -29,10 +29,10 @@ class Finding:
 
 def examine(name: str, simulation: cfg.Simulation) -> Finding:
     """Run one engine's check with its settings in a folder that is removed again."""
-    settings = getattr(simulation, name).model_dump(mode="json")
     with tempfile.TemporaryDirectory(prefix=f"corefuse-{name}-") as folder:
         try:
-            return Finding(name, True, engines.get(name).check(settings, Path(folder)))
+            said = engines.get(name).check(simulation.settings(name), Path(folder))
+            return Finding(name, True, said)
         except InputError as err:
             return Finding(name, False, f"{err.key}: {err.problem}. Fix: {err.fix}")
         except NotConvergedError as err:

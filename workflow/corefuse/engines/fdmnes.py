@@ -148,11 +148,11 @@ class FdmnesEngine:
                 np.interp(axis, energy - zero_ev, own)[None].astype("f4"),
                 {"units": "Mbarn", "long_name": "as FDMNES broadens it, L3 and L2 together"},
             )
+        raw["fermi_level_ev"] = "channel", [log.fermi_level_ev]
+        raw["edge_energy_ev"] = "channel", [spectrum.edge_energy_ev]
         return raw.assign_attrs(
             converged=1,
             scf_iterations=log.cycles,
-            fermi_level_ev=log.fermi_level_ev,
-            edge_energy_ev=spectrum.edge_energy_ev,
             binary_version=log.version,
             **external.provenance(settings["command"], KEY),
         )

@@ -143,11 +143,11 @@ class FeffEngine:
             "units": "Mbarn/eV" if settings["elnes"] else "Mbarn",
             "long_name": "energy-loss" * bool(settings["elnes"]) or "absorption cross section",
         }
+        raw["fermi_level_ev"] = "channel", [low.fermi_level_ev]
+        raw["edge_energy_ev"] = "channel", [low.edge_energy_ev]
         return raw.assign_attrs(
             converged=int(settings["scf_radius_angstrom"] is not None),
             scf_iterations=max(iterations),
-            fermi_level_ev=low.fermi_level_ev,
-            edge_energy_ev=low.edge_energy_ev,
             binary_version=low.version,
             **external.provenance(settings["command"], KEY),
         )
