@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import typing
 
@@ -48,6 +49,14 @@ def simulation(**engine):
 def test_a_binary_that_works_says_its_version(name, body, said, tmp_path):
     command = fake(tmp_path / name, body)
     assert doctor.examine(name, simulation(**{name: command})) == doctor.Finding(name, True, said)
+
+
+@pytest.mark.parametrize("name", ["fdmnes", "feff"])
+def test_the_binary_on_path_works(name):
+    if not shutil.which(name):
+        pytest.skip(f"no `{name}` on PATH: nothing is run")
+    found = doctor.examine(name, simulation(**{name: name}))
+    assert found.works, found.said
 
 
 @pytest.mark.parametrize("name", ["fdmnes", "feff"])

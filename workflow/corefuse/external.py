@@ -101,8 +101,10 @@ def command_line(command: Mapping[str, Any], program: str, folder: Path) -> list
     if command["image"]:
         here = str(folder.resolve())
         runtime = next(filter(None, map(shutil.which, RUNTIMES)), RUNTIMES[0])
-        return [runtime, "exec", "--bind", here, "--pwd", here, command["image"], *words]
-    return [_resolved(words[0]), *words[1:]]
+        image = command["image"]
+        image = image if "://" in image else str(Path(image).expanduser().absolute())
+        return [runtime, "exec", "--bind", here, "--pwd", here, image, *words]
+    return [_from_start(words[0]), *words[1:]]
 
 
 def locate(command: Mapping[str, Any], program: str, key: str, fix: str = "") -> str:
@@ -121,14 +123,13 @@ def locate(command: Mapping[str, Any], program: str, key: str, fix: str = "") ->
             )
         if "://" in command["image"]:
             return ""
-        if not Path(command["image"]).is_file():
-            raise InputError(
-                "config", key, f"no file {command['image']}", "give the path of the image"
-            )
-        return command["image"]
+        image = str(Path(command["image"]).expanduser().absolute())
+        if not Path(image).is_file():
+            raise InputError("config", key, f"no file {image}", "give the path of the image")
+        return image
     if command["module"]:
         return _in_module(command["module"], name, key)
-    found = shutil.which(_resolved(name))
+    found = shutil.which(_from_start(name))
     if not found:
         raise InputError(
             "config", key, f"no program {name!r}", fix or "put it on PATH or give its path here"
@@ -150,7 +151,7 @@ def _in_module(module: str, name: str, key: str) -> str:
     return done.stdout.strip().splitlines()[-1]
 
 
-def _resolved(name: str) -> str:
+def _from_start(name: str) -> str:
     """A path as seen from where the run was started, since programs run elsewhere."""
     return str(Path(name).expanduser().absolute()) if "/" in name else name
 
