@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from programs import ASKS, fake
 
-from corefuse import external
+from corefuse import engines, external
 from corefuse.errors import InputError, NotConvergedError
 
 
@@ -197,3 +197,15 @@ def test_of_repeated_energies_the_last_row_counts(energies):
     kept = external.last_of_each(np.array(energies, dtype=float))
     expected = {e: i for i, e in enumerate(energies)}
     assert kept.tolist() == [expected[e] for e in sorted(expected)]
+
+
+def test_the_seconds_of_a_program_count_as_those_of_its_engine(tmp_path):
+    """Its own process does nothing meanwhile."""
+    before = engines._cpu_seconds()
+    run(
+        tmp_path,
+        fake(
+            tmp_path / "p", "end = time.process_time() + 0.5\nwhile time.process_time() < end: pass"
+        ),
+    )
+    assert engines._cpu_seconds() - before > 0.5

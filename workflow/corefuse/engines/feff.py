@@ -103,7 +103,7 @@ class FeffEngine:
             external.run(
                 settings["command"], folder / level, settings["time_limit_hours"], KEY, FIX
             )
-            for name in ("xmu.dat", *(["eels.dat"] if settings["elnes"] else [])):
+            for name in (_absorption_file(settings), *(["eels.dat"] if settings["elnes"] else [])):
                 external.check_written(folder / level, name, settings["command"]["run"][-1], KEY)
 
     def parse(self, folder: Path) -> xr.Dataset:
@@ -288,7 +288,7 @@ class Level:
 
 
 def read_level(folder: Path, settings: Mapping[str, Any]) -> Level:
-    """Read ``xmu.dat``, and the spectrum of ``eels.dat`` in its place where ELNES is asked for.
+    """Read ``xmu.dat``; where ELNES is asked for, energies there and the spectrum in ``eels.dat``.
 
     FEFF divides mu by the cross section 50 eV above the edge, in its header; the product is mu in
     square angstrom again, so that sites and levels compare.
@@ -298,14 +298,15 @@ def read_level(folder: Path, settings: Mapping[str, Any]) -> Level:
     NotConvergedError
         A file is cut short or holds NaN.
     """
-    head, rows = _split(folder / "xmu.dat")
-    table = external.table(rows, 6, "xmu.dat")
+    name = _absorption_file(settings)
+    head, rows = _split(folder / name)
+    table = external.table(rows, 6, name)
     table = table[external.last_of_each(table[:, 0])]
     photon_ev, wave_number, mu = table[:, 0], table[:, 2], table[:, 3]
     wanted = settings["k_max_per_angstrom"]
     if wave_number[-1] < wanted - 1.5 * settings["k_step_per_angstrom"]:
         raise NotConvergedError(
-            f"xmu.dat is cut short at {wave_number[-1]:g} 1/A, {wanted:g} are asked"
+            f"{name} is cut short at {wave_number[-1]:g} 1/A, {wanted:g} are asked"
         )
     edge_ev = float(np.interp(0.0, wave_number, photon_ev))
     version = re.search(r"F[Ee][Ff][Ff]\s*\d[\w.]*", head)
@@ -328,6 +329,11 @@ def read_level(folder: Path, settings: Mapping[str, Any]) -> Level:
     )
 
 
+def _absorption_file(settings: Mapping[str, Any]) -> str:
+    """With ELNES averaged over orientations, FEFF numbers its file by the polarisations."""
+    return "xmu10.dat" if settings["elnes"] else "xmu.dat"
+
+
 def _split(path: Path) -> tuple[str, list[str]]:
     """Comment lines, and the rest."""
     lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
@@ -338,5 +344,5 @@ def _split(path: Path) -> tuple[str, list[str]]:
 def _number(head: str, name: str) -> float:
     found = re.search(rf"{re.escape(name)}\s*([-+.\dEeDd]*\d)", head)
     if not found:
-        raise NotConvergedError(f"xmu.dat is cut short: its header lacks {name!r}")
+        raise NotConvergedError(f"FEFF's spectrum is cut short: its header lacks {name!r}")
     return external.fortran_float(found[1])
