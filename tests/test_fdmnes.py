@@ -86,7 +86,7 @@ def test_one_site_differs_from_all_of_its_element_in_the_absorber_only(reference
         ({"pbe": False}, {"pbe"}, set()),
         ({"green": True}, set(), {"green"}),
         ({"scf": False}, {"scfexc"}, set()),
-        ({"excited": []}, {"excited", "scfexc"}, {"scf"}),
+        ({"excited": []}, {"excited", "scfexc"}, {"scf", "nonexc"}),
         ({"convolution": False}, {"convolution"}, set()),
         ({"quadrupole": False}, {"quadrupole"}, set()),
         ({"relativism": False}, {"relativism"}, set()),

@@ -283,6 +283,45 @@ def test_with_elnes_the_spectrum_is_that_of_the_electrons(nmc, reference, tmp_pa
     assert "ended without eels.dat" in missing.attrs["reason"]
 
 
+@pytest.fixture
+def small():
+    """Runs FEFF itself on NiO, small and without SCF: seconds."""
+    if not shutil.which("feff"):
+        pytest.skip("no `feff` on PATH: nothing is run")
+    oxide = Structure.from_spacegroup(
+        "Fm-3m", Lattice.cubic(4.18), ["Ni", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    )
+    radii = {"cluster_radius_angstrom": 4.5, "fms_radius_angstrom": 4.0}
+
+    def simulate(folder, edge="O K", **changes):
+        chosen = settings(**{"scf_radius_angstrom": None} | radii | changes)
+        absorber = engines.Absorber(edge, {"O K": 4, "Ni L2,3": 0}[edge])
+        made = engines.Job("NiO", oxide, (edge,), chosen, folder, absorber=absorber)
+        return engines.simulate(feff.ENGINE, made, folder / "run")
+
+    return simulate
+
+
+def test_small_angles_of_real_elnes_are_xas(small, tmp_path):
+    """The dipole limit: momentum transfer is small beside the inverse of the core's radius."""
+    elnes = {"beam_energy_kev": 300, "collection_mrad": 5, "convergence_mrad": 1}
+    xas = small(tmp_path / "xas")["intensity"].values[0]
+    loss = small(tmp_path / "loss", elnes=elnes)["intensity"].values[0]
+    xas, loss = xas / xas.sum(), loss / loss.sum()
+    assert np.linalg.norm(loss - xas) < 0.03 * np.linalg.norm(xas)
+
+
+def test_real_l3_and_l2_are_two_edges(small, tmp_path):
+    raw = small(tmp_path, "Ni L2,3")
+    assert float(raw["l2_offset_ev"][0]) == pytest.approx(17.3, abs=0.5)
+    assert 1.8 < float(raw["intensity"].sum() / raw["l2_intensity"].sum()) < 2.4
+
+
+def test_a_real_scf_that_runs_out_of_steps(small, tmp_path):
+    raw = small(tmp_path, scf_radius_angstrom=3.0, scf_max_steps=2)
+    assert raw.attrs["reason"].startswith("SCF not converged in ")
+
+
 FAULTS = {
     "cut after some rows": (
         "edit('xmu.dat', lambda t: '\\n'.join(t.splitlines()[:80]))",

@@ -183,6 +183,7 @@ def input_text(
         "Relativism": settings["relativism"],
         "PBE": settings["pbe"],
         "Excited": excited,
+        "Nonexc": level == "K" and not excited,  # newer releases excite K by default
         "SCFexc": excited and settings["scf"],
         "SCF": settings["scf"] and not excited,
         "Green": settings["green"],
