@@ -358,3 +358,11 @@ def test_what_it_printed_is_the_log(licoo2, reference, tmp_path):
     simulated("", licoo2, reference, tmp_path)
     assert "Threshold: Cobalt L23 edge" in fdmnes.ENGINE.read_log(tmp_path / "run")
     assert fdmnes.ENGINE.read_log(tmp_path / "nowhere") == ""
+
+
+def test_what_a_killed_run_has_left_is_no_result(licoo2, reference, tmp_path):
+    assert simulated("", licoo2, reference, tmp_path).attrs["status"] == "ok"
+    again = simulated("os.remove('site.txt')", licoo2, reference, tmp_path)
+    assert again.attrs["reason"] == "FDMNES wrote no spectrum"
+    (tmp_path / "run" / "fdmnes_error.txt").write_text("of before")
+    assert simulated("", licoo2, reference, tmp_path).attrs["status"] == "ok"

@@ -393,3 +393,9 @@ def test_a_licence_prompt_stops_the_run(body, nmc, tmp_path):
     made = job(nmc, tmp_path, fake(tmp_path / "feff", body))
     with pytest.raises(InputError, match="asks for a licence"):
         engines.simulate(feff.ENGINE, made, tmp_path / "run")
+
+
+def test_what_a_killed_run_has_left_is_no_result(nmc, reference, tmp_path):
+    assert simulated("", nmc, reference, tmp_path).attrs["status"] == "ok"
+    again = simulated("os.remove('log1.dat')", nmc, reference, tmp_path)
+    assert "wrote no log1.dat" in again.attrs["reason"]

@@ -171,15 +171,9 @@ def broadened(
     if resolves_levels(channels):
         levels = lines(edge, settings.l2_extra_lorentzian_fwhm_ev)
         return sum(
-            _resolved_kernel(
-                channels,
-                line,
-                level,
-                settings,
-                grid,
-                threshold_ev,
-                settings.techniques[technique].gaussian_fwhm_ev,
-            ).apply(energy_ev, *_placed(channels, line, level, shifts_ev))
+            _resolved_kernel(channels, line, level, technique, settings, grid, threshold_ev).apply(
+                energy_ev, *_placed(channels, line, level, shifts_ev)
+            )
             for level, line in enumerate(levels)
         )
     if not holds_all_levels(channels):
@@ -206,10 +200,10 @@ def _resolved_kernel(
     channels: xr.Dataset,
     line: Line,
     level: int,
+    technique: str,
     settings: Spectra,
     grid: EnergyGrid,
     threshold_ev: float,
-    gaussian_fwhm_ev: float,
 ) -> EdgeKernel:
     """Width that a level lacks; its lifetime of final states unless the code has put it in.
 
@@ -221,7 +215,7 @@ def _resolved_kernel(
         (Line(line.offset_ev, 1.0, max(line.core_hole_fwhm_ev - there_ev, 0.0)),),
         grid,
         threshold_ev,
-        gaussian_fwhm_ev,
+        settings.techniques[technique].gaussian_fwhm_ev,
         0.0 if lifetime_is_in else settings.final_state_lorentzian_fwhm_per_ev,
     )
 

@@ -35,6 +35,13 @@ _ASKS = re.compile(
 _BARE_EXPONENT = re.compile(r"(?<=\d)([+-]\d{3})$")  # Fortran drops the E of three digits
 
 
+def empty(folder: Path) -> None:
+    """Make an empty folder: what a killed run has left there must not pass for a result."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+
+
 def run(
     command: Mapping[str, Any], folder: Path, time_limit_hours: float, key: str, fix: str = ""
 ) -> None:

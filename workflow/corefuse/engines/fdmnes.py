@@ -76,7 +76,7 @@ class FdmnesEngine:
 
     def prepare(self, job: Job, folder: Path) -> None:
         """Write ``fdmfile.txt``, ``site_in.txt`` and ``job.json``."""
-        folder.mkdir(parents=True, exist_ok=True)
+        external.empty(folder)
         edge, site = job.absorber.edge, job.absorber.site
         text = input_text(job.structure, edge, job.settings, site)
         (folder / f"{NAME}_in.txt").write_text(text)

@@ -78,9 +78,10 @@ class FeffEngine:
 
     def prepare(self, job: Job, folder: Path) -> None:
         """Write ``job.json`` and, in a folder for each level, ``feff.inp``."""
+        external.empty(folder)
         edge, site = EDGES[job.absorber.edge], job.absorber.site
         for level in edge.levels:
-            (folder / level).mkdir(parents=True, exist_ok=True)
+            (folder / level).mkdir()
             text = input_text(job.structure, site, level, job.settings)
             (folder / level / "feff.inp").write_text(text)
         properties = job.structure[site].properties
