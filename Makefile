@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 CORES ?= 2
+CONFIG ?= config/config.yaml
 VENV := $(or $(COREFUSE_VENV),.venv)
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)/workflow
@@ -10,7 +11,7 @@ export PYTHONPATH := $(CURDIR)/workflow
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: help setup demo test lint bench docs slurm-profile lock clean
+.PHONY: help setup demo test lint doctor bench docs slurm-profile lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,6 +38,9 @@ lint: setup ## ruff, snakefmt, snakemake --lint
 	@ruff format --check .
 	@snakefmt --check Snakefile workflow/rules
 	@snakemake --lint
+
+doctor: setup ## check every engine that CONFIG names, in seconds (CONFIG=config/config.yaml)
+	@python -m corefuse.doctor $(CONFIG)
 
 bench: setup ## cost of every stage, as a table with ratios
 	@python -m corefuse.bench

@@ -42,6 +42,9 @@ MISSPELT = {
     "structures.series.0.grad": "grade",
     "structures.series.1.defect": "defects",
     "simulation.gpaw.plane_wave_cutoff": "plane_wave_cutoff_ev",
+    "simulation.fdmnes.comand": "command",
+    "simulation.feff.command.modul": "module",
+    "simulation.feff.elnes.beam_energy": "beam_energy_kev",
     "spectra.techniques.EELS.gaussian_fwhm": "gaussian_fwhm_ev",
     "dataset.holdout_parent": "holdout_parents",
     "train.trails": "trials",
@@ -98,6 +101,22 @@ FAULTS = [
     ("spectra.techniques.XANES", {}, "spectra.techniques.XANES", "'XANES'", "'XAS' or 'EELS'"),
     ("spectra.techniques.XAS.edges", ["Fe K"], "spectra.techniques.XAS.edges.0", "Fe K", "'O K'"),
     ("spectra.techniques.XAS.edges", ["O K", "O K"], "", "'O K' stands there twice", "drop"),
+    # programs of the user
+    ("engines", {"fdmnes": {"command": "x"}}, "", "'engines'", "simulation.fdmnes.command"),
+    ("simulation.fdmnes.command", {"module": "a", "image": "b"}, "", "together", "one of them"),
+    ("simulation.fdmnes.command", [], "simulation.fdmnes.command.run", "[]", "at least 1"),
+    ("simulation.fdmnes.range_ev", [-5, 0.2], "", "steps between", "[-5, 0.2, 45]"),
+    ("simulation.fdmnes.range_ev", [1, 0.2, 45], "", "begins above E_F", "span both"),
+    ("simulation.fdmnes.range_ev", [-5, 0.2, 45, 0.5, 40], "", "steps between", "[-5"),
+    (
+        *("simulation.fdmnes.radius_angstrom", {"Fe K": 5}),
+        *("simulation.fdmnes.radius_angstrom.Fe K", "'Fe K'", "'O K'"),
+    ),
+    (
+        *("simulation.feff.fms_radius_angstrom", 7, "simulation.feff.cluster_radius_angstrom"),
+        *("6 A hold no FMS or SCF of 7 A", "as large"),
+    ),
+    ("simulation.feff.exchange", 4, "", "4", "0, 1, 2, 3 or 5"),
     # stoichiometry and grade
     (f"{SERIES}.grade", "NMC622", "", "Ni 1.2, Mn 0.4, Co 0.4", "multiple of 5"),
     (f"{SERIES}.grade", "NMC111", "", "does not fit 2 formula units", "multiple of 3"),

@@ -1,4 +1,5 @@
 import numpy as np
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -53,6 +54,17 @@ def test_schema_survives_a_file(tmp_path):
     assert oxygen["site"].values.tolist() == [3, 4]
     assert np.allclose(oxygen["intensity"], raw["intensity"].values[:2])
     assert rawdata.of_edge(back, "Ni L2,3").sizes["channel"] == 0
+
+
+def test_files_of_one_edge_each_can_be_joined_and_written(tmp_path):
+    """Names of edges differ in length; each file knows its own only."""
+    for name, edge in (("a", "O K"), ("b", "Ni L2,3")):
+        files.write_netcdf(tmp_path / f"{name}.nc", rawdata.build([_channel(edge, 1)], AXIS))
+    sites = [files.read_netcdf(tmp_path / f"{name}.nc") for name in "ab"]
+    files.write_netcdf(tmp_path / "all.nc", xr.concat(sites, "channel", data_vars="minimal"))
+    back = files.read_netcdf(tmp_path / "all.nc")
+    assert back["edge"].values.tolist() == ["O K", "Ni L2,3"]
+    assert back["element"].values.tolist() == ["O", "Ni"]
 
 
 def test_a_failed_run_has_its_reason_and_no_spectra(tmp_path):

@@ -28,7 +28,7 @@ FILE = "eels_si_doped_nmc/TM_oxygen_edge.msa"
 CORRECTION = {"energy_scale": 1.029, "energy_offset_ev": -5.2}
 CELLS, HOLES = ("LiCoO2", "NMC211"), ("none", "half", "full")
 COMPARED_EV = (525.0, 555.0)
-SHIFTS_EV = np.arange(-6.0, 6.01, 0.05)
+SHIFTS_EV = np.arange(-8.0, 8.01, 0.05)
 
 
 def curves(folder: Path) -> tuple[np.ndarray, np.ndarray, dict[tuple[str, str], np.ndarray]]:

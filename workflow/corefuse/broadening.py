@@ -26,7 +26,7 @@ from scipy.special import expit, ndtr
 from corefuse.config import Spectra
 from corefuse.edge_table import Line, lines
 from corefuse.grid import EnergyGrid, trapezoid_weights
-from corefuse.rawdata import STEP_EV, holds_all_levels, sticks_to_density
+from corefuse.rawdata import STEP_EV, holds_all_levels, resolves_levels, sticks_to_density
 
 REACH_FWHM = 20.0
 ROOM_EV = 20.0  # transitions this far outside the output axis still send their tails into it
@@ -163,11 +163,19 @@ def broadened(
 
     One level in the intensity: every transition makes its L3 and its L2 line, or its K line. L3 and
     L2 both in it: what lies above the middle between them gets the width of L2, in a step 2 eV
-    wide, and no lifetime of the final states, which are bound. ``constant_ev`` takes the common
-    axis to that of ``grid``.
+    wide, and no lifetime of the final states, which are bound. L2 beside L3: each gets what its
+    width lacks. ``constant_ev`` takes the common axis to that of ``grid``.
     """
     energy_ev, density = channels["energy_ev"].values, channels["intensity"].values
     shifts_ev = channels["core_level_shift_ev"].values + constant_ev
+    if resolves_levels(channels):
+        levels = lines(edge, settings.l2_extra_lorentzian_fwhm_ev)
+        return sum(
+            _resolved_kernel(channels, line, level, technique, settings, grid, threshold_ev).apply(
+                energy_ev, *_placed(channels, line, level, shifts_ev)
+            )
+            for level, line in enumerate(levels)
+        )
     if not holds_all_levels(channels):
         kernel = technique_kernel(edge, technique, settings, grid, threshold_ev)
         return kernel.apply(energy_ev, shifts_ev, density)
@@ -175,6 +183,40 @@ def broadened(
     low, high = (bound_kernel(channels, edge, technique, settings, grid, level) for level in (0, 1))
     return low.apply(energy_ev, shifts_ev, density * (1 - l2_share)) + high.apply(
         energy_ev, shifts_ev, density * l2_share
+    )
+
+
+def _placed(
+    channels: xr.Dataset, line: Line, level: int, shifts_ev: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Shifts and densities of one level, such that the kernel's own offset brings it home."""
+    if level == 0:
+        return shifts_ev, channels["intensity"].values
+    offset_ev = channels["l2_offset_ev"].values - line.offset_ev
+    return shifts_ev + offset_ev, channels["l2_intensity"].values
+
+
+def _resolved_kernel(
+    channels: xr.Dataset,
+    line: Line,
+    level: int,
+    technique: str,
+    settings: Spectra,
+    grid: EnergyGrid,
+    threshold_ev: float,
+) -> EdgeKernel:
+    """Width that a level lacks; its lifetime of final states unless the code has put it in.
+
+    A code's core-hole width that exceeds the tabulated one stays as it is.
+    """
+    there_ev = float(channels["l2_core_hole_fwhm_ev" if level else "core_hole_fwhm_ev"].max())
+    lifetime_is_in = bool(channels["final_state_width"].all())
+    return edge_kernel(
+        (Line(line.offset_ev, 1.0, max(line.core_hole_fwhm_ev - there_ev, 0.0)),),
+        grid,
+        threshold_ev,
+        settings.techniques[technique].gaussian_fwhm_ev,
+        0.0 if lifetime_is_in else settings.final_state_lorentzian_fwhm_per_ev,
     )
 
 

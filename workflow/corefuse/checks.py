@@ -21,6 +21,7 @@ def before_start(
 
     for engine, edges in config.simulation.engines().items():
         engines.check_edges(engine, edges, config_file)
+    _check_programs(config, config_file)
     _check_edges_occur(config, specs, config_file)
     _check_parents(config, specs, config_file)
     _check_sample_names(config, specs, config_file)
@@ -28,6 +29,21 @@ def before_start(
         from corefuse import edge_table, measured  # numpy and readers, only when needed
 
         measured.check_files(config.infer.samples, edge_table.load(edges_file))
+
+
+def _check_programs(config: Config, config_file: str) -> None:
+    """Programs on PATH or with a path; modules and images are there on the nodes that run them."""
+    from corefuse import external
+
+    for engine in config.simulation.engines():
+        command = getattr(getattr(config.simulation, engine, None), "command", None)
+        if command is None or command.module or command.image:
+            continue
+        for program in command.run:
+            try:
+                external.locate(command.model_dump(), program, f"simulation.{engine}.command")
+            except InputError as err:
+                raise InputError(config_file, err.key, err.problem, err.fix) from None
 
 
 def engine_revision(engine: str) -> int:

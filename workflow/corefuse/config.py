@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -57,7 +58,7 @@ Technique = Literal[TECHNIQUES]  # type: ignore[valid-type]
 Target = Literal[TARGETS]  # type: ignore[valid-type]
 IonName = Literal[IONS]  # type: ignore[valid-type]
 IonParameter = Literal[ION_PARAMETERS]  # type: ignore[valid-type]
-EngineName = Literal["gpaw", "multiplet"]
+EngineName = Literal["gpaw", "multiplet", "fdmnes", "feff"]
 CoreHole = Literal["none", "half", "full"]
 HOLE_ENGINE = "gpaw_core_hole"  # what runs gpaw's edges that have a core hole
 
@@ -217,6 +218,140 @@ class Sites(Section):
     )
 
 
+def _command_of(program: str) -> BeforeValidator:
+    """Lets a name stand for a whole command, and ``program`` for what is not named."""
+
+    def spelt_out(value: Any) -> Any:
+        if isinstance(value, str | list):
+            return {"run": value}
+        return {"run": program} | value if isinstance(value, dict) else value
+
+    return BeforeValidator(spelt_out, json_schema_input_type=str | list[str] | Command)
+
+
+def _one_program(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class Command(Section):
+    """How a program of yours is started; its name or path alone will do."""
+
+    run: Annotated[
+        list[str], BeforeValidator(_one_program, json_schema_input_type=str | list[str])
+    ] = Field(
+        [],
+        min_length=1,
+        description="name on PATH or path, the engine's where empty; a list runs in its order",
+    )
+    module: str | None = Field(None, description="environment module to load before")
+    image: str | None = Field(None, description="apptainer image (file or URI) that holds it")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Command:
+        if self.module and self.image:
+            raise ValueError("module and image together|give one of them|")
+        return self
+
+
+FDMNES_RADIUS_ANGSTROM = {
+    **{"O K": 6.0, "Li K": 6.0},
+    **{"Mn L2,3": 5.75, "Co L2,3": 5.5, "Ni L2,3": 6.5},
+    **{"Mn K": 5.75, "Co K": 5.5, "Ni K": 6.5},
+}
+
+
+class Fdmnes(Section):
+    """FDMNES of your own: finite differences or multiple scattering (Green) around one absorber."""
+
+    command: Annotated[Command, _command_of("fdmnes")] = Field(
+        Command(run=["fdmnes"]), description="how FDMNES is started"
+    )
+    time_limit_hours: float = Field(48.0, gt=0, description="of one site; then it has failed")
+    range_ev: list[float] = Field(
+        [-5.0, 0.2, 45.0], description="`Range` about E_F: energy, step, energy, step, ..., energy"
+    )
+    energpho: bool = Field(True, description="`Energpho`: photon energies in FDMNES's own files")
+    quadrupole: bool = Field(True, description="`Quadrupole`: E1E2 and E2E2 beside the dipole")
+    memory_save: bool = Field(True, description="`Memory_save`")
+    relativism: bool = Field(True, description="`Relativism`")
+    pbe: bool = Field(
+        True, description="`PBE`; false for releases without it (2021): Hedin-Lundqvist"
+    )
+    scf: bool = Field(True, description="`SCF`, or `SCFexc` where the absorber is excited")
+    excited: Annotated[list[Literal["K", "L2,3"]], Unique] = Field(
+        ["K"], description="edges with `Excited`, a core hole in the absorber"
+    )
+    radius_angstrom: Annotated[
+        dict[EdgeName, Annotated[float, Field(gt=0)]],
+        AfterValidator(lambda given: FDMNES_RADIUS_ANGSTROM | given),
+    ] = Field(FDMNES_RADIUS_ANGSTROM, description="edge: `Radius` of the cluster")
+    green: bool = Field(
+        False, description="`Green`: multiple scattering; false: finite differences"
+    )
+    convolution: bool = Field(True, description="`Convolution`: keep FDMNES's own broadening too")
+
+    @model_validator(mode="after")
+    def _range_is_one(self) -> Fdmnes:
+        points, steps = self.range_ev[::2], self.range_ev[1::2]
+        if len(self.range_ev) % 2 == 0 or not steps or min(steps) <= 0 or sorted(points) != points:
+            raise ValueError(
+                "not energies with steps between them|use [-5, 0.2, 45], for instance|range_ev"
+            )
+        if points[0] >= 0 or points[-1] < 30:
+            raise ValueError("it begins above E_F or ends below 30 eV|span both|range_ev")
+        return self
+
+
+class Elnes(Section):
+    """FEFF's ELNES card: EELS, averaged over orientations."""
+
+    beam_energy_kev: float = Field(300.0, gt=0, description="of the electrons")
+    collection_mrad: float = Field(10.0, gt=0, description="semi-angle of collection")
+    convergence_mrad: float = Field(10.0, ge=0, description="semi-angle of convergence")
+
+
+class Feff(Section):
+    """FEFF 9 or 10 of your own: real-space multiple scattering around one absorber."""
+
+    command: Annotated[Command, _command_of("feff")] = Field(
+        Command(run=["feff"]), description="the script `feff`, or the list of FEFF's modules"
+    )
+    time_limit_hours: float = Field(24.0, gt=0, description="of one level at one site")
+    cluster_radius_angstrom: float = Field(6.0, gt=0, description="atoms written to `ATOMS`")
+    scf_radius_angstrom: float | None = Field(
+        4.0, gt=0, description="`SCF`; null: free-atom potentials, wrong for O K"
+    )
+    scf_max_steps: int = Field(100, ge=1, description="`SCF`: iterations")
+    scf_mixing: float = Field(0.2, gt=0, le=1, description="`SCF`: share of the new density")
+    scf_first_mixing_steps: int = Field(
+        3, ge=1, le=30, description="`SCF`: iterations before Broyden"
+    )
+    fms_radius_angstrom: float = Field(5.5, gt=0, description="`FMS`: full multiple scattering")
+    angular_momentum_max: int = Field(2, ge=1, le=4, description="l in `SCF` and `FMS`")
+    core_hole: Literal["FSR", "RPA", "None"] = Field(
+        "FSR", description="`COREHOLE`: final-state rule, screened by RPA, or none"
+    )
+    exchange: Literal[0, 1, 2, 3, 5] = Field(
+        0, description="`EXCHANGE`: 0 Hedin-Lundqvist, 1 Dirac-Hara, 2 ground state, 3, 5"
+    )
+    k_max_per_angstrom: float = Field(4.0, ge=3, description="`XANES`: last wave number")
+    k_step_per_angstrom: float = Field(0.07, gt=0, description="`XANES`: step above the edge")
+    near_edge_step_ev: float = Field(0.1, gt=0, description="`XANES`: step at the edge")
+    elnes: Elnes | None = Field(
+        None, description="`ELNES` in place of `XANES`: all of its spectra are EELS"
+    )
+
+    @model_validator(mode="after")
+    def _cluster_holds_the_rest(self) -> Feff:
+        largest = max(self.fms_radius_angstrom, self.scf_radius_angstrom or 0.0)
+        if self.cluster_radius_angstrom < largest:
+            raise ValueError(
+                f"{self.cluster_radius_angstrom:g} A hold no FMS or SCF of {largest:g} A"
+                "|make it as large|cluster_radius_angstrom"
+            )
+        return self
+
+
 class Simulation(Section):
     """Which engine computes which edge, and how."""
 
@@ -230,6 +365,8 @@ class Simulation(Section):
     sites: Sites = Sites()
     gpaw: Gpaw = Gpaw()
     multiplet: Multiplet = Multiplet()
+    fdmnes: Fdmnes = Fdmnes()
+    feff: Feff = Feff()
 
     def engines(self) -> dict[str, list[str]]:
         """Engine name -> its edges, in the order of ``EDGES`` however the config is sorted."""
@@ -517,6 +654,8 @@ def _as_input_error(error: ErrorDetails, file: str | Path) -> InputError:
         known = _keys_at(where[:-1])
         close = difflib.get_close_matches(where[-1], known, n=1)
         fix = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
+        if where == ["engines"]:
+            fix = "an engine's keys stand in simulation.<engine>: simulation.fdmnes.command"
         return InputError(file, key, f"unknown key {where[-1]!r}", fix)
     if error["type"] == "missing":
         return InputError(file, key, "missing key", f"add {where[-1]}: see config/README.md")

@@ -54,7 +54,7 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, 
 def _section(annotation: Any) -> tuple[type[BaseModel] | None, str]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation, ""
-    args = typing.get_args(annotation)
+    args = [a for a in typing.get_args(annotation) if a is not types.NoneType]
     if args:
         inner, _ = _section(args[-1])
         suffix = {list: "[]", dict: ".<technique>"}.get(typing.get_origin(annotation), "")
@@ -82,7 +82,7 @@ def _type_name(annotation: Any) -> str:
 def _default(field: Any, inner: type[BaseModel] | None) -> str:
     if field.default is PydanticUndefined:
         return "required"
-    if inner:
+    if inner and field.default is not None:
         return "see below"
     return f"`{json.dumps(field.default)}`"
 

@@ -57,8 +57,9 @@ def write_netcdf(path: str | Path, dataset: xr.Dataset) -> None:
     packed = {
         name: {"zlib": True, "complevel": 4} for name, v in dataset.data_vars.items() if v.size > 64
     }
+    # A dataset joined of files keeps the first one's lengths of strings: longer ones would be cut.
     with atomic(path) as partial:
-        dataset.to_netcdf(partial, engine="h5netcdf", encoding=packed)
+        dataset.drop_encoding().to_netcdf(partial, engine="h5netcdf", encoding=packed)
 
 
 def read_netcdf(path: str | Path) -> xr.Dataset:

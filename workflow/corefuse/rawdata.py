@@ -60,6 +60,23 @@ class Levels:
 
 
 @dataclass(frozen=True)
+class Resolved:
+    """Of an intensity of K or L3 alone, from a code with its own L2 and its own widths.
+
+    ``l2_intensity`` (energy,) counts from L2's zero, ``l2_offset_ev`` above that of L3; both are
+    zero where the edge is a K edge. ``core_hole_fwhm_ev`` (``l2_core_hole_fwhm_ev`` of L2) is the
+    Lorentzian width that is in already; ``final_state_width`` says whether the lifetime of the
+    final states is in, too.
+    """
+
+    l2_intensity: np.ndarray
+    l2_offset_ev: float
+    core_hole_fwhm_ev: float
+    l2_core_hole_fwhm_ev: float
+    final_state_width: bool
+
+
+@dataclass(frozen=True)
 class Channel:
     """One site at one edge: ``intensity`` (energy,), ``dos`` (3, energy), both per eV.
 
@@ -76,12 +93,14 @@ class Channel:
     moment_mub: float
     levels: Levels | None = None
     multiplicity: float = 1.0
+    resolved: Resolved | None = None
 
 
 def build(channels: list[Channel], energy_ev: np.ndarray) -> xr.Dataset:
-    """Stack channels, all with ``levels`` or all without, into a raw dataset with status ``ok``.
+    """Stack channels into a raw dataset with status ``ok``.
 
-    No channels: none of the edges' elements is in the structure.
+    ``levels`` and ``resolved`` are given for all of them or for none. No channels: none of the
+    edges' elements is in the structure.
     """
     n = len(energy_ev)
     per_channel = {
@@ -93,6 +112,13 @@ def build(channels: list[Channel], energy_ev: np.ndarray) -> xr.Dataset:
         per_channel |= {
             f.name: ("channel", np.array([getattr(v, f.name) for v in levels]))
             for f in fields(Levels)
+        }
+    resolved = [c.resolved for c in channels if c.resolved]
+    if resolved:
+        per_channel |= {
+            f.name: ("channel", np.array([getattr(r, f.name) for r in resolved]))
+            for f in fields(Resolved)
+            if f.name != "l2_intensity"
         }
     dataset = xr.Dataset(
         {
@@ -119,6 +145,9 @@ def build(channels: list[Channel], energy_ev: np.ndarray) -> xr.Dataset:
         },
         coords={"energy_ev": ("energy", energy_ev, {"units": "eV"}), "l": [0, 1, 2], **per_channel},
     )
+    if resolved:
+        l2 = np.array([r.l2_intensity for r in resolved], dtype="f4")
+        dataset["l2_intensity"] = ("channel", "energy"), l2
     return dataset.assign_attrs(status="ok", reason="")
 
 
@@ -156,6 +185,11 @@ def site_mean(values: np.ndarray, channels: xr.Dataset) -> np.ndarray:
 def site_std(values: np.ndarray, channels: xr.Dataset) -> np.ndarray:
     """Standard deviation over the sites (first axis), counted as in :func:`site_mean`."""
     return np.sqrt(site_mean((values - site_mean(values, channels)) ** 2, channels))
+
+
+def resolves_levels(channels: xr.Dataset) -> bool:
+    """Whether L2 is held beside the intensity, and the widths that a code has put in."""
+    return "l2_intensity" in channels
 
 
 def failed(reason: str) -> xr.Dataset:

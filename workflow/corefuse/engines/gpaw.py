@@ -61,6 +61,11 @@ class GpawEngine:
 
         return gpaw.__version__
 
+    def check(self, settings: Mapping[str, Any], folder: Path) -> str:
+        """Make the dataset of Li K; the version."""
+        ensure_dataset(EDGES["Li K"], folder)
+        return f"GPAW {self.version()} makes its datasets"
+
     def begin(self, job: Job, folder: Path, start: Path) -> None:
         """Nothing: one run does the structure."""
 

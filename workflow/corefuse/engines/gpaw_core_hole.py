@@ -11,6 +11,7 @@ of the hole: the added charge is the excited electron's own, and blocks none of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,10 @@ class GpawCoreHoleEngine:
     def version(self) -> str:
         """GPAW's version."""
         return initial.ENGINE.version()
+
+    def check(self, settings: Mapping[str, Any], folder: Path) -> str:
+        """As GPAW without a hole."""
+        return initial.ENGINE.check(settings, folder)
 
     def begin(self, job: Job, folder: Path, start: Path) -> None:
         """The ground state without a hole, with its wave functions, as GPAW's ``.gpw``."""

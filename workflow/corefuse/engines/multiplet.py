@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -65,6 +66,14 @@ class MultipletEngine:
     def version(self) -> str:
         """Revision of the engine: it is part of corefuse."""
         return f"corefuse-{self.revision}"
+
+    def check(self, settings: Mapping[str, Any], folder: Path) -> str:
+        """Solve Ni2+ in its regular octahedron, in the crystal field; which ions there are."""
+        chosen = dict(settings) | {"charge_transfer": False}
+        table = _table(chosen)
+        ion = valence.SiteIon("Ni", 2, 1.0, 2.0)
+        l3_origin_ev(ion, table.ions[ion.name], table.geometry, chosen, folder)
+        return f"solves {', '.join(table.ions)}"
 
     def begin(self, job: Job, folder: Path, start: Path) -> None:
         """Nothing: one run does the structure."""

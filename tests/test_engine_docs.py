@@ -1,0 +1,113 @@
+"""docs/engines.md: its engine runs, its configs are valid, and it leaves no engine out."""
+
+import re
+import typing
+
+import numpy as np
+import pytest
+import yaml
+from pydantic import Field
+from pymatgen.core import Lattice, Structure
+
+from corefuse import config, edge_table, engines, rawdata
+from corefuse.calibration import calibrate
+from corefuse.config import Section, Spectra
+from corefuse.spectra import process
+
+EDGES = ("O K", "Ni K")
+
+
+@pytest.fixture(scope="module")
+def page(root):
+    return (root / "docs" / "engines.md").read_text()
+
+
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def natoli(page, tmp_path, monkeypatch):
+    """The engine of the page and its section, made known as the page says."""
+    engine, section = blocks(page, "python")
+    (tmp_path / "natoli.py").write_text(engine)
+    monkeypatch.setattr(engines, "__path__", [*engines.__path__, str(tmp_path)])
+    known = {"Section": Section, "Field": Field}
+    exec(section, known)
+    return engines.get("natoli"), known["Natoli"]()
+
+
+def nickel_oxide(bond_angstrom):
+    return Structure.from_spacegroup(
+        "Fm-3m", Lattice.cubic(2 * bond_angstrom), ["Ni", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    )
+
+
+def simulated(natoli, bond_angstrom, folder):
+    engine, section = natoli
+    job = engines.Job(
+        "NiO", nickel_oxide(bond_angstrom), EDGES, section.model_dump(), folder / "shared"
+    )
+    return engines.simulate(engine, job, folder / f"{bond_angstrom}")
+
+
+def test_the_engine_of_the_page_has_all_of_the_interface(natoli):
+    engine, _ = natoli
+    wanted = {n for n in vars(engines.Engine) if not n.startswith("_")}
+    wanted |= set(engines.Engine.__annotations__)
+    assert [n for n in wanted if not hasattr(engine, n)] == []
+
+
+def test_the_engine_of_the_page_keeps_natolis_rule(natoli, tmp_path):
+    constant = natoli[1].constant_ev_square_angstrom
+    for bond in (1.9, 2.0, 2.1):
+        raw = simulated(natoli, bond, tmp_path)
+        assert raw.attrs["status"] == "ok"
+        assert sorted(set(raw["edge"].values)) == sorted(EDGES)
+        assert raw.sizes["channel"] == 8
+        centre = np.average(raw["energy_ev"].values, weights=raw["intensity"].values[0])
+        assert centre * bond**2 == pytest.approx(constant, rel=1e-6)
+
+
+def test_a_site_without_neighbours_fails_with_the_reason(natoli, tmp_path):
+    raw = simulated(natoli, 2.7, tmp_path)
+    assert raw.attrs["reason"] == "site 0 has no neighbour within 2.6 angstrom"
+
+
+def test_its_results_go_through_the_later_stages(natoli, tmp_path, root):
+    raw = simulated(natoli, 2.09, tmp_path)
+    table = edge_table.load(root / "resources" / "edges.yaml")
+    settings = Spectra(techniques={"XAS": {"gaussian_fwhm_ev": 0.5, "edges": ["Ni K"]}})
+    known = {"Ni K": calibrate(raw, "Ni K", settings, table["Ni K"])}
+    found = process({"natoli": raw}, settings, table, known)
+    assert found.attrs["status"] == "ok"
+    assert float(found["Ni_K-XAS"].max()) > 0
+
+
+def test_every_engine_is_on_the_page(page):
+    choice, cost, licence = (
+        part.split("\n\n")[0] for part in re.split(r"^\| engine \| ", page, flags=re.MULTILINE)[1:]
+    )
+    for name in typing.get_args(config.EngineName):
+        for table in (choice, cost, licence):
+            assert f"| `{name}`" in table, name
+
+
+def test_the_configs_on_the_page_are_valid(page):
+    simulation, commands = blocks(page, "yaml")
+    found = config.Simulation.model_validate(yaml.safe_load(simulation)["simulation"])
+    assert found.fdmnes.command.run == ["/opt/fdmnes/fdmnes_linux64"]
+    assert not found.fdmnes.pbe
+    spelt_out = [
+        config.Feff.model_validate(yaml.safe_load(line)).command for line in commands.splitlines()
+    ]
+    assert [c.run[0] for c in spelt_out] == ["fdmnes", "fdmnes_mpi", "feff", "rdinp"]
+    assert spelt_out[1].module == "FDMNES/2024" and spelt_out[2].image
+    assert len(spelt_out[3].run) == 10
+
+
+def test_the_files_that_the_page_names_are_there(page, root):
+    named = set(re.findall(r"`(workflow/[\w/]+\.py)`", page))
+    assert {"workflow/corefuse/external.py", "workflow/corefuse/rawdata.py"} <= named
+    assert [name for name in named if not (root / name).is_file()] == []
+    assert rawdata.Resolved.__doc__
