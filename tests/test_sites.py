@@ -11,7 +11,7 @@ from pymatgen.core import Lattice, Structure
 
 from corefuse import engines, files, plan, rawdata, sites
 from corefuse.config import Defect, Relaxation, Sites
-from corefuse.errors import NotConvergedError
+from corefuse.errors import InputError, NotConvergedError
 
 
 def licoo2() -> Structure:
@@ -252,3 +252,21 @@ def test_a_structure_without_the_element_has_no_sites_and_is_no_failure(run):
     raw, _ = run(Toy(), which=[])
     assert raw.attrs["status"] == "ok"
     assert rawdata.of_edge(raw, "Ni K").sizes["channel"] == 0
+
+
+def test_a_fault_of_the_set_up_stops_the_batch_and_counts_against_no_site(run):
+    engine = Toy({6: [InputError("config.yaml", "simulation.feff.command", "gone", "fix it")]})
+    with pytest.raises(InputError):
+        run(engine)
+    assert engine.ran == [6]
+    raw, _ = run(engine)
+    assert rawdata.failed_sites(raw) == []
+    assert not list(run.folder.glob("sites/*.deaths"))
+
+
+def test_where_a_program_stands_decides_no_result(run):
+    engine = Toy()
+    run(engine)
+    moved = engines.Job(**vars(run.job) | {"settings": {"a": 1, "command": "/elsewhere"}})
+    run(engine, job=moved)
+    assert len(engine.ran) == 6

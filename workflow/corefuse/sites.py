@@ -22,7 +22,9 @@ from pymatgen.core import Structure
 from corefuse import engines, files, rawdata
 from corefuse.config import Sites
 from corefuse.edges import EDGES
+from corefuse.errors import InputError
 
+DECIDE_NOTHING = ("command", "time_limit_hours")  # settings: how a program is started
 DEATHS = 2  # a site at which the job died so often is set aside: the rest gets done
 
 
@@ -66,6 +68,8 @@ def run_batch(
     ------
     RuntimeError
         A site broke and may be tried again; all others are done by then.
+    InputError
+        The engine can't run at all, as without its program.
     """
     names, broken = [], []
     for number, pick in enumerate(picks, 1):
@@ -80,6 +84,8 @@ def run_batch(
         log = logs / f"{EDGES[edge].id}-{site}.log"
         try:
             raw = _attempt(engine, of_site, folder / name, log)
+        except InputError:
+            raise  # every site would say the same
         except Exception as fault:  # one site must not stop thousands; it is raised below
             say(f"{label}: {type(fault).__name__}: {fault}")
             broken.append(f"{label}: {fault}; see {log}")
@@ -99,7 +105,7 @@ def digest(engine: engines.Engine, job: engines.Job) -> str:
     """Hash of what a site's result depends on: structure, absorber, settings, engine."""
     content = (
         job.structure.to_json(),
-        files.dumps(dict(job.settings)),
+        files.dumps({k: v for k, v in job.settings.items() if k not in DECIDE_NOTHING}),
         repr(job.absorber),
         f"{engine.name} {engine.revision}",
     )
@@ -127,8 +133,8 @@ def _attempt(engine: engines.Engine, job: engines.Job, path: Path, log: Path) ->
     deaths.write_text(str(died + 1))  # stays if the process is killed
     try:
         raw = engines.simulate(engine, job, scratch)
-    except KeyboardInterrupt:
-        deaths.write_text(str(died))  # the user's doing, not the site's
+    except (KeyboardInterrupt, InputError):
+        deaths.write_text(str(died))  # not the site's fault
         raise
     except Exception:
         log.write_text(f"{engine.read_log(scratch)}\n{traceback.format_exc()}")
