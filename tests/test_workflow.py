@@ -66,6 +66,25 @@ def test_one_simulation_for_every_structure(plans):
         assert jobs["simulate"] > 0
 
 
+HOLES = edited("simulation.core_hole", {"O K": "half"})
+
+
+def test_core_holes_go_in_batches_that_know_their_structure_only(fresh):
+    """2 formula units hold 4 O; a structure more adds its own batches and changes no other."""
+    config = edited("simulation.sites", {"select": "all", "sites_per_job": 3}, HOLES)
+    series = [{"grade": "LiNiO2", "li_content": [0.5]}, *config["structures"]["series"]]
+    more = edited("structures.series", series, config)
+    few, many = (
+        fresh.run("-n", "--configfile", fresh.write(name, content))
+        for name, content in (("holes", config), ("more_holes", more))
+    )
+    before, after = planned(few), planned(many)
+    assert (before["begin"], before["sites"], before["collect"]) == (4, 8, 1)
+    assert (after["begin"], after["sites"], after["collect"]) == (5, 10, 1)
+    batches = [set(re.findall(r"output: (\S+/batch-\S+json)", d.stdout)) for d in (few, many)]
+    assert batches[0] < batches[1]
+
+
 # --- a run that is killed and started again -------------------------------------------------------
 
 
