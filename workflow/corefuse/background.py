@@ -40,9 +40,10 @@ def power_law(
     there = counts[..., inside]
     weights = np.clip(there, 0, None)
     y = np.log(np.clip(there, 1e-12, None))
-    line = _weighted_line(x[inside], y, weights, x)
-    values = np.exp(line.values)
-    return Background(values, values * line.std)
+    fitted = _weighted_line(x[inside], y, weights, x)
+    seen = weights.sum(axis=-1, keepdims=True) > 0
+    values = np.where(seen, np.exp(fitted.values), 0.0)
+    return Background(values, values * fitted.std)
 
 
 def line(energy_ev: np.ndarray, counts: np.ndarray, window_ev: tuple[float, float]) -> Background:
@@ -104,9 +105,7 @@ def _inside(energy_ev: np.ndarray, window_ev: tuple[float, float]) -> np.ndarray
     return inside
 
 
-def _weighted_line(
-    x: np.ndarray, y: np.ndarray, weights: np.ndarray, at: np.ndarray
-) -> Background:
+def _weighted_line(x: np.ndarray, y: np.ndarray, weights: np.ndarray, at: np.ndarray) -> Background:
     """Weighted least squares of y (..., m) on x (m,), read at ``at`` (n,), with its std."""
     weights = np.broadcast_to(weights, y.shape)
     total = weights.sum(axis=-1, keepdims=True)

@@ -292,7 +292,7 @@ class MeasuredSpectrum(Section):
     energy_unit: Literal["eV", "keV"] | None = Field(
         None, description="unit of the file's energies; null: as the file says, else eV"
     )
-    energy_range: tuple[float, float] | None = Field(
+    axis_range: tuple[float, float] | None = Field(
         None, description="first and last energy of a file that holds none"
     )
     energy_scale: float = Field(1.0, gt=0, description="true energy = scale * energy + offset")
@@ -326,7 +326,7 @@ class MeasuredSpectrum(Section):
             )
         if len({found for found, _ in self.reference_peaks}) == 1:
             raise ValueError("one peak makes no line|give two or more|reference_peaks")
-        for key in ("crop_ev", "background_window_ev", "energy_range"):
+        for key in ("crop_ev", "background_window_ev", "axis_range"):
             limits = getattr(self, key)
             if limits and limits[0] >= limits[1]:
                 raise ValueError(f"{list(limits)} is empty|give [low, high]|{key}")
@@ -345,7 +345,7 @@ class Sample(Section):
         None, description="samples drawn together against their voltage; null: none"
     )
     voltage: float | None = Field(None, description="against Li, of a sample in a series")
-    shift_of: Name | None = Field(
+    aligned_with: Name | None = Field(
         None, description="sample whose fitted energy shifts this one takes; null: its own fit"
     )
 
@@ -422,6 +422,13 @@ class Config(Section):
         known = self.spectra.modalities()
         _check_subsets(resolve_subsets(self), known)
         _check_samples(self.infer.samples, known)
+        for i, image in enumerate(self.infer.images):
+            unknown = [e for e in image.edges if modality_id(e, "EELS") not in known]
+            if unknown:
+                raise ValueError(
+                    f"{unknown[0]} is not simulated for EELS, so no model reads it"
+                    f"|add it to spectra.techniques.EELS|infer.images.{i}.edges"
+                )
         return self
 
 
@@ -455,8 +462,14 @@ def _check_subsets(subsets: dict[str, list[str]], known: list[str]) -> None:
 
 
 def _check_samples(samples: list[Sample], known: list[str]) -> None:
+    names = [s.name for s in samples]
     for i, sample in enumerate(samples):
         key = f"infer.samples.{i}"
+        if sample.aligned_with and sample.aligned_with not in names:
+            raise ValueError(
+                f"no sample is called {sample.aligned_with!r}"
+                f"|use one of {', '.join(names)}|{key}.aligned_with"
+            )
         if sample.name in [s.name for s in samples[:i]]:
             raise ValueError(
                 f"there are two samples {sample.name!r}|give each a name of its own|{key}.name"

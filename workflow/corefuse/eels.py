@@ -116,8 +116,10 @@ def denoised(energy_ev: np.ndarray, counts: np.ndarray, components: int) -> np.n
 def _signal(energy_ev: np.ndarray, counts: np.ndarray) -> EELSSpectrum:
     logging.getLogger("hyperspy").setLevel(logging.ERROR)
     logging.getLogger("exspy").setLevel(logging.ERROR)
+    import hyperspy.api as hs
     from exspy.signals import EELSSpectrum
 
+    hs.preferences.General.show_progressbar = False
     spatial = [{"size": n, "navigate": True} for n in counts.shape[:-1]]
     step = float(np.diff(energy_ev).mean())
     energy = {

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import xarray as xr
@@ -16,7 +17,7 @@ from corefuse.edge_table import EdgeEntry, EdgeTable
 from corefuse.edges import EDGES, modality_id, split_modality
 from corefuse.errors import InputError
 from corefuse.features import feature_energy, pre_edge_metrics
-from corefuse.grid import Spectrum, SpectrumError, normalise
+from corefuse.grid import Spectrum, SpectrumError, blurred, normalise
 from corefuse.readers import EV_PER_UNIT
 
 MIN_POINTS = 20  # inside the normalisation window
@@ -30,6 +31,9 @@ NEGATIVE_SHARE, NEGATIVE_DEPTH = 0.2, 0.05  # of the window's points, of its max
 GLITCH = 12.0  # of the typical difference from the neighbours' median
 GLITCH_HEIGHT = 0.03  # of the edge
 POWER_LAW_EV = (-40.0, -5.0)  # from the start of the window: clear of what the resolution smears
+
+
+NO_SHIFTS: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +75,7 @@ def load(measured: MeasuredSpectrum, edge_table: EdgeTable, key: str | None = No
 
 def _load(measured: MeasuredSpectrum, edge_table: EdgeTable) -> Measured:
     entry = edge_table[measured.edge]
-    recorded = readers.read(Path(measured.file), measured.column, measured.energy_range)
+    recorded = readers.read(Path(measured.file), measured.column, measured.axis_range)
     unit = measured.energy_unit or recorded.unit or "eV"
     scale, offset_ev, notes = axis(measured)
     raw = Spectrum(_absolute_ev(recorded.energy, scale, offset_ev, unit), recorded.mean())
@@ -139,33 +143,40 @@ def check_files(samples: Iterable[Sample], edge_table: EdgeTable) -> None:
 
 
 def sample(
-    requested: Sample, edge_table: EdgeTable, shifts_ev: dict[str, float] | None = None
+    requested: Sample,
+    edge_table: EdgeTable,
+    shifts_ev: Mapping[str, float] = NO_SHIFTS,
+    blurs_fwhm_ev: Mapping[str, float] = NO_SHIFTS,
 ) -> dict[str, xr.DataArray]:
     """Everything measured on one specimen: modality -> spectrum on its standard axis.
 
-    ``shifts_ev`` (modality -> eV) are added to the measured energies before.
+    ``shifts_ev`` (modality -> eV) are added to the measured energies before; a Gaussian of
+    ``blurs_fwhm_ev`` takes a spectrum to the resolution of the simulated ones after.
     """
     out = {}
     for measured in requested.spectra:
         modality = modality_id(measured.edge, measured.technique)
         entry = edge_table[measured.edge]
         spectrum = read(measured, edge_table, _key(requested, measured))
-        moved_ev = spectrum.energy_ev + (shifts_ev or {}).get(modality, 0.0)
+        moved_ev = spectrum.energy_ev + shifts_ev.get(modality, 0.0)
         intensity = prepare(Spectrum(moved_ev, spectrum.intensity), entry)
+        there = np.isfinite(intensity)
+        fwhm_ev = blurs_fwhm_ev.get(modality, 0.0)
+        intensity[there] = blurred(intensity[there], entry.grid.step_ev, fwhm_ev)
         axis_name = f"energy_{EDGES[measured.edge].id}"
         out[modality] = xr.DataArray(intensity, {axis_name: entry.grid.energies_ev}, (axis_name,))
     return out
 
 
-def notes(requested: Sample, edge_table: EdgeTable) -> list[dict[str, str]]:
-    """What was found on the way to each spectrum of a sample, one row a modality."""
-    return [
-        {
-            "modality": modality_id(m.edge, m.technique),
-            "notes": "; ".join(load(m, edge_table, _key(requested, m)).notes),
-        }
-        for m in requested.spectra
-    ]
+def notes(samples: Iterable[Sample], edge_table: EdgeTable) -> dict[str, str]:
+    """What was found on the way to each spectrum: ``<sample>/<modality>`` -> text."""
+    return {
+        f"{s.name}/{modality_id(m.edge, m.technique)}": "; ".join(
+            load(m, edge_table, _key(s, m)).notes
+        )
+        for s in samples
+        for m in s.spectra
+    }
 
 
 def _key(requested: Sample, measured: MeasuredSpectrum) -> str:
@@ -255,9 +266,10 @@ def check_is_edge(spectrum: Spectrum, edge: str, edge_table: EdgeTable) -> None:
     low, high = expected_ev - LOOK_BELOW_EV, max(entry.window_ev[1], expected_ev + NEAR_EV)
     near = (energy_ev >= low) & (energy_ev <= high)
     around = (energy_ev >= low) & (energy_ev <= high + LOOK_BELOW_EV)
-    flat = spectrum.intensity - background.mean(
-        energy_ev, spectrum.intensity, (low, low + PRE_EDGE_EV)
-    ).values
+    flat = (
+        spectrum.intensity
+        - background.mean(energy_ev, spectrum.intensity, (low, low + PRE_EDGE_EV)).values
+    )
     top_ev, top = _highest(energy_ev[near], flat[near])
     cut_off = energy_ev[near][-1] - top_ev < CUT_OFF_EV
     if cut_off or top < FAINT * flat[around].max():
@@ -373,9 +385,10 @@ def _check_is_something(spectrum: Spectrum, entry: EdgeEntry) -> None:
 
 def _check_not_negative(spectrum: Spectrum, entry: EdgeEntry) -> None:
     low, high = entry.window_ev
-    flat = spectrum.intensity - background.mean(
-        spectrum.energy_ev, spectrum.intensity, below_window(entry)
-    ).values
+    flat = (
+        spectrum.intensity
+        - background.mean(spectrum.energy_ev, spectrum.intensity, below_window(entry)).values
+    )
     inside = flat[(spectrum.energy_ev >= low) & (spectrum.energy_ev <= high)]
     share = float((inside < -NEGATIVE_DEPTH * inside.max()).mean())
     if share > NEGATIVE_SHARE:

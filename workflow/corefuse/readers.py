@@ -77,12 +77,12 @@ class Columns:
 def read(
     path: Path,
     column: str | None = None,
-    energy_range: tuple[float, float] | None = None,
+    axis_range: tuple[float, float] | None = None,
 ) -> Recorded:
     """Read any file of :data:`SUFFIXES`.
 
     ``column`` names the intensity column of a text file, or the entry of a ``.json`` file by its
-    keys joined with dots. ``energy_range`` are the first and last energy of a file that holds no
+    keys joined with dots. ``axis_range`` are the first and last energy of a file that holds no
     energies, evenly spaced.
 
     Raises
@@ -106,10 +106,11 @@ def read(
             "correct the path, counted from the run's folder",
         ) from None
     if suffix == ".json":
-        return _spaced(_json_entry(text, column), energy_range)
+        return _spaced(_json_entry(text, column), axis_range)
     table = _table(text)
-    if energy_range is not None:
-        return _spaced(_intensity(dict(zip(table.names, table.values.T)), column), energy_range)
+    if axis_range is not None:
+        columns = dict(zip(table.names, table.values.T, strict=False))
+        return _spaced(_intensity(columns, column), axis_range)
     energy, intensity = _pick(table, column)
     return _rising(Recorded(energy, intensity, table.unit))
 
@@ -121,10 +122,10 @@ def _rising(recorded: Recorded) -> Recorded:
     return recorded
 
 
-def _spaced(intensity: np.ndarray, energy_range: tuple[float, float] | None) -> Recorded:
-    if energy_range is None:
-        raise SpectrumError("it holds no energies", "give energy_range: [first, last]")
-    return Recorded(np.linspace(*energy_range, len(intensity)), intensity)
+def _spaced(intensity: np.ndarray, axis_range: tuple[float, float] | None) -> Recorded:
+    if axis_range is None:
+        raise SpectrumError("it holds no energies", "give axis_range: [first, last]")
+    return Recorded(np.linspace(*axis_range, len(intensity)), intensity)
 
 
 def _read_microscope(path: Path, plugin: str) -> Recorded:
@@ -235,9 +236,7 @@ def _table(text: str) -> Columns:
     if not rows or len(rows[0]) < 2:
         raise SpectrumError("it has no two columns of numbers", "give energy and intensity columns")
     energies = [n for n in names if _is_energy(n)]
-    return Columns(
-        np.array(rows), [n.lower() for n in names], unit or _unit(" ".join(energies))
-    )
+    return Columns(np.array(rows), [n.lower() for n in names], unit or _unit(" ".join(energies)))
 
 
 def _is_energy(name: str) -> bool:
