@@ -116,10 +116,13 @@ def test_a_berkeley_emd_file(tmp_path):
 def test_a_broken_microscope_file_is_refused(tmp_path, suffix):
     file = tmp_path / f"a{suffix}"
     file.write_bytes(b"\x89HDF\r\n" + bytes(range(256)) * 4)
-    with pytest.raises(SpectrumError, match="spectrum|points") as caught:
+    try:
         recorded = readers.read(file)
-        raise SpectrumError(f"{recorded.energy.size} points", "") if recorded.energy.size < 2 else 0
-    assert "\n" not in str(caught.value)
+    except SpectrumError as fault:
+        assert "spectrum" in fault.problem
+        assert "\n" not in str(fault)
+    else:  # the EMSA reader takes anything: Spectrum then refuses what has no points
+        assert recorded.energy.size < 2
 
 
 def test_the_measured_image_has_its_axes(shared):

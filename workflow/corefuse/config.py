@@ -246,6 +246,12 @@ class Dataset(Section):
 
     seed: int = Field(1, ge=0, description="seed of every augmented view")
     views: int = Field(8, ge=1, description="noisy views of each structure")
+    mixtures: int = Field(
+        0,
+        ge=0,
+        description="for each structure as many mixtures of two of its parent, as half-charged "
+        "electrodes are: numbers between those of the cells",
+    )
     signal_to_noise: float = Field(60.0, gt=0, description="SNR at the edge maximum")
     shift_ev: float = Field(0.15, ge=0, description="standard deviation of the energy shift")
     broadening_jitter_ev: float = Field(

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 import xarray as xr
+from scipy.ndimage import maximum_filter1d
 
 from corefuse import background, readers
 from corefuse.config import Image, MeasuredSpectrum, Sample
@@ -28,7 +29,7 @@ CUT_OFF_EV = 2.0  # a maximum nearer to the end of what is looked at may go on r
 FAINT = 0.1  # of the highest maximum above it: less is no edge
 CLIPPED_POINTS = 4  # equal and highest, side by side: a full detector
 NEGATIVE_SHARE, NEGATIVE_DEPTH = 0.2, 0.05  # of the window's points, of its maximum
-GLITCH = 12.0  # of the typical difference from the neighbours' median
+GLITCH = 12.0  # of the typical difference from what the neighbours say
 GLITCH_HEIGHT = 0.03  # of the edge
 POWER_LAW_EV = (-40.0, -5.0)  # from the start of the window: clear of what the resolution smears
 
@@ -221,8 +222,9 @@ def summary(comparison: list[dict[str, object]]) -> str:
 def prepare(spectrum: Spectrum, entry: EdgeEntry) -> np.ndarray:
     """A measured edge on its standard axis (n,), area 1 over the window as the simulated ones.
 
-    The mean of the 20 eV below the window is taken off. The file must cover the window; axis
-    points it does not reach are NaN, for which the models hold the last value that is there.
+    The mean of the 20 eV below the window is taken off. Axis points outside the window that the
+    file does not reach are NaN, for which the models hold the last value that is there; inside,
+    where only a shift can leave some out, it is held here.
 
     Raises
     ------
@@ -232,8 +234,14 @@ def prepare(spectrum: Spectrum, entry: EdgeEntry) -> np.ndarray:
     energy_ev = entry.grid.energies_ev
     below = background.mean(spectrum.energy_ev, spectrum.intensity, below_window(entry))
     flat = spectrum.intensity - below.values
-    placed = np.interp(energy_ev, spectrum.energy_ev, flat, left=np.nan, right=np.nan)
-    return normalise(energy_ev, placed, entry.window_ev)
+    placed = np.interp(energy_ev, spectrum.energy_ev, flat)
+    area_one = normalise(energy_ev, placed, entry.window_ev)
+    reached = (energy_ev >= spectrum.energy_ev[0]) & (energy_ev <= spectrum.energy_ev[-1])
+    return np.where(reached | _in_window(energy_ev, entry), area_one, np.nan)
+
+
+def _in_window(energy_ev: np.ndarray, entry: EdgeEntry) -> np.ndarray:
+    return (energy_ev >= entry.window_ev[0]) & (energy_ev <= entry.window_ev[1])
 
 
 def below_window(entry: EdgeEntry, length_ev: float = PRE_EDGE_EV) -> tuple[float, float]:
@@ -278,6 +286,11 @@ def check_is_edge(spectrum: Spectrum, edge: str, edge_table: EdgeTable) -> None:
     rise_ev = float(energy_ev[near][np.argmax(flat[near] >= top / 2)])
     if min(abs(top_ev - expected_ev), abs(rise_ev - expected_ev)) <= NEAR_EV:
         return
+    if top_ev - energy_ev[near][0] < CUT_OFF_EV:
+        raise SpectrumError(
+            f"it falls from {top_ev:.1f} eV on: its background is still in it",
+            "set background: power_law (EELS) or line (XAS)",
+        )
     found_ev = top_ev
     nearest = min(edge_table, key=lambda e: abs(edge_table[e].reference.energy_ev - found_ev))
     away_ev = found_ev - edge_table[nearest].reference.energy_ev
@@ -289,8 +302,7 @@ def check_is_edge(spectrum: Spectrum, edge: str, edge_table: EdgeTable) -> None:
     raise SpectrumError(
         f"its maximum is at {found_ev:.1f} eV, {found_ev - expected_ev:+.0f} eV from {edge}: "
         f"this looks like {nearest}",
-        f"name it {nearest}; if it holds both edges, cut {edge} out with crop_ev; "
-        "if this is background, set background: power_law (EELS) or line (XAS)",
+        f"name it {nearest}; if it holds both edges, cut {edge} out with crop_ev",
     )
 
 
@@ -399,14 +411,12 @@ def _check_not_negative(spectrum: Spectrum, entry: EdgeEntry) -> None:
 
 
 def _glitches(spectrum: Spectrum, entry: EdgeEntry) -> tuple[str, ...]:
-    """Single points far off the median of their neighbours, as Bragg glitches are."""
-    y = spectrum.intensity
-    around = np.median([y[:-4], y[1:-3], y[3:-1], y[4:]], axis=0)
-    away = np.abs(y[2:-2] - around)
-    inside = (spectrum.energy_ev >= entry.window_ev[0]) & (spectrum.energy_ev <= entry.window_ev[1])
-    typical = np.median(away[inside[2:-2]])
-    steep = np.abs(y[3:-1] - y[1:-3])  # on a rise the median lags: no glitch
-    strong = (away > GLITCH * typical) & (away > GLITCH_HEIGHT * np.ptp(y[inside]))
-    bad = inside[2:-2] & strong & (away > 2 * steep)
-    places = ", ".join(f"{e:.1f}" for e in spectrum.energy_ev[2:-2][bad][:5])
+    """Single points far off the cubic through their four neighbours, as Bragg glitches are."""
+    y, energy_ev = spectrum.intensity, spectrum.energy_ev[2:-2]
+    cubic = (4 * (y[1:-3] + y[3:-1]) - y[:-4] - y[4:]) / 6
+    away = np.abs(y[2:-2] - cubic)
+    inside = _in_window(energy_ev, entry)
+    least = max(GLITCH * np.median(away[inside]), GLITCH_HEIGHT * np.ptp(y[2:-2][inside]))
+    alone = away == maximum_filter1d(away, 5)  # its neighbours are off because of it
+    places = ", ".join(f"{e:.1f}" for e in energy_ev[inside & alone & (away > least)][:5])
     return (f"glitches at {places} eV",) if places else ()

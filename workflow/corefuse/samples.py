@@ -61,7 +61,7 @@ def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
     entries = [e for kind in listed.values() for e in kind or []] if right else [None]
     if not all(isinstance(entry, dict) for entry in entries):
         raise InputError(path, "samples", "no list of samples", "give samples: [..], images: [..]")
-    return {kind: listed[kind] or [] for kind in listed}
+    return {kind: listed[kind] or [] for kind in KINDS if kind in listed}
 
 
 def _files(entry: Mapping[str, Any]) -> list[str]:
