@@ -66,6 +66,7 @@ def test_a_series_takes_the_shift_of_its_pristine_sample(entry, root, tmp_path):
         for name, y in (("full", shape(energy)), ("empty", shape(energy, 1.5)))
     }
     rows = {"structure_id": ["full", "empty"], "x_li": [1.0, 0.0], "x_ni": 1.0}
+    rows["defect_class"] = "pristine"
     index = pd.DataFrame(rows)
     samples = []
     for name, shift in (("pristine", 0.8), ("charged", 0.8 + 1.5)):
@@ -80,5 +81,23 @@ def test_a_series_takes_the_shift_of_its_pristine_sample(entry, root, tmp_path):
     found = match.table(samples, matches, {"charged/O_K-XAS": "a note"}).set_index("sample")
     assert found.shift_ev.to_numpy() == pytest.approx([-0.8, -0.8], abs=0.1)
     assert found.notes["charged"] == "a note"
-    assert match.alike({"Li": 1}, index, simulated) == ["full"]
-    assert match.alike({}, index, simulated) == ["full", "empty"]
+
+
+def test_a_composition_between_the_cells_is_mixed_with_the_weight_of_its_absorbers():
+    index = pd.DataFrame(
+        {
+            "structure_id": ["nickel", "half", "defective"],
+            "x_li": 1.0,
+            "x_ni": [1.0, 0.5, 0.8],
+            "x_mn": [0.0, 0.5, 0.2],
+            "defect_class": ["pristine", "pristine", "vacancy"],
+        }
+    )
+    spectra = {"nickel": np.array([1.0, 0, 0]), "half": np.array([0, 1.0, 0]), "defective": None}
+    wanted = {"Li": 1.0, "Ni": 0.8, "Mn": 0.2}  # 0.6 of the one and 0.4 of the other
+    of_ni = match.of_composition(wanted, "Ni", index, spectra)
+    assert of_ni == pytest.approx([0.75, 0.25, 0], abs=0.01)
+    of_o = match.of_composition(wanted, "O", index, spectra)
+    assert of_o == pytest.approx([0.6, 0.4, 0], abs=0.01)
+    of_mn = match.of_composition(wanted, "Mn", index, spectra)
+    assert of_mn == pytest.approx([0, 1, 0], abs=0.01)

@@ -12,17 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy.optimize import nnls
 
 from corefuse import measured
 from corefuse.config import Infer, Sample
 from corefuse.edge_table import EdgeEntry, EdgeTable
-from corefuse.edges import modality_id
+from corefuse.edges import EDGES, modality_id
 from corefuse.grid import Spectrum, SpectrumError, blurred
 
 STEP_EV = 0.1
 WIDTHS = 9  # widths tried each way
 WORST = 3  # energies named where they disagree
-SAME_COMPOSITION = 0.15  # farther than the nearest one; cells of 4 formula units go by 0.25
+EVENNESS = 0.03  # weight of even shares against the composition
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,36 +110,51 @@ def fit_sample(
     index: pd.DataFrame,
     settings: Infer,
 ) -> dict[str, Match]:
-    """Modality -> how the sample fits the simulated spectra nearest to its composition.
+    """Modality -> how the sample fits the simulated spectra.
 
-    Where the composition is not known, all simulated spectra count.
+    Where its composition is known, that is the one spectrum of :func:`of_composition`, so that the
+    shift is not taken for a change of charge; else the nearest of all.
     """
     out = {}
     for spectrum in sample.spectra:
-        modality = modality_id(spectrum.edge, spectrum.technique)
-        names = alike(sample.composition, index, simulated)
-        ensemble = np.array([simulated[n][modality].values for n in names])
-        ensemble = ensemble[ensemble.any(axis=1)]
+        edge = spectrum.edge
+        modality = modality_id(edge, spectrum.technique)
+        known = {n: d[modality].values for n, d in simulated.items() if d[modality].any()}
+        if sample.composition and known:
+            ensemble = of_composition(sample.composition, EDGES[edge].element, index, known)[None]
+        else:
+            ensemble = np.array(list(known.values()))
         if len(ensemble):
             out[modality] = fit(
                 measured.read(spectrum, edge_table),
                 ensemble,
-                edge_table[spectrum.edge],
+                edge_table[edge],
                 settings.max_shift_ev,
                 settings.max_extra_fwhm_ev,
             )
     return out
 
 
-def alike(
-    composition: Mapping[str, float], index: pd.DataFrame, simulated: Mapping[str, xr.Dataset]
-) -> list[str]:
-    """Structures nearest to a composition (atoms per formula unit); all if it is empty."""
-    rows = index[index.structure_id.isin(simulated)]
-    if not composition:
-        return list(rows.structure_id)
-    away = sum((rows[f"x_{e.lower()}"] - x) ** 2 for e, x in composition.items()) ** 0.5
-    return list(rows.structure_id[away <= away.min() + SAME_COMPOSITION])
+def of_composition(
+    composition: Mapping[str, float],
+    element: str,
+    index: pd.DataFrame,
+    spectra: Mapping[str, np.ndarray],
+) -> np.ndarray:
+    """Spectrum (n,) of ``element`` at a composition (atoms per formula unit), between the cells.
+
+    The mixture of pristine structures that has the composition, of many the most even one (least
+    squares with weights of no sign but plus, and a small penalty on their squares); each counts
+    with its share of absorbing atoms.
+    """
+    rows = index[index.structure_id.isin(spectra) & (index.defect_class == "pristine")]
+    contents = np.array([rows[f"x_{e.lower()}"] for e in composition])
+    evenness = EVENNESS * np.eye(len(rows))
+    wanted = np.concatenate([list(composition.values()), np.zeros(len(rows))])
+    shares, _ = nnls(np.vstack([contents, evenness]), wanted)
+    absorbers = 2.0 if element == "O" else rows[f"x_{element.lower()}"].to_numpy()
+    weights = shares * absorbers
+    return weights @ np.array([spectra[n] for n in rows.structure_id]) / weights.sum()
 
 
 def _placed(spectrum: Spectrum, entry: EdgeEntry, shift_ev: float) -> np.ndarray | None:

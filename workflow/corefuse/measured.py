@@ -372,15 +372,12 @@ def _check_covers_edge(
 
 
 def _check_not_clipped(spectrum: Spectrum, entry: EdgeEntry) -> None:
-    """Equal highest points side by side are a detector that was full."""
-    low, high = entry.window_ev
-    inside = spectrum.intensity[(spectrum.energy_ev >= low) & (spectrum.energy_ev <= high)]
-    top = inside == inside.max()
-    run = longest = 0
-    for full in top:
-        run = run + 1 if full else 0
-        longest = max(longest, run)
-    if longest >= CLIPPED_POINTS and not top.all():
+    """Equal highest points side by side that fall off at both ends are a detector that was full."""
+    inside = spectrum.intensity[_in_window(spectrum.energy_ev, entry)]
+    steps = np.flatnonzero(np.diff(np.concatenate([[0], inside == inside.max(), [0]])))
+    runs = [(start, end) for start, end in steps.reshape(-1, 2) if 0 < start and end < inside.size]
+    longest = max((end - start for start, end in runs), default=0)
+    if longest >= CLIPPED_POINTS:
         raise SpectrumError(
             f"{longest} points side by side stand at {inside.max():g}: the detector was full",
             "measure with fewer counts, or give a spectrum that is not clipped",
