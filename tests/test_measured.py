@@ -303,8 +303,9 @@ def test_the_measured_nickel_series_covers_its_window(shared, table, tmp_path):
 
 
 def test_a_saturated_detector_is_refused(oxygen):
-    oxygen(rows(ENERGY, INTENSITY))
-    full = np.minimum(INTENSITY, 0.9 * INTENSITY.max())
+    peaked = INTENSITY + 2 * np.exp(-(((ENERGY - 540) / 2) ** 2))
+    oxygen(rows(ENERGY, peaked))
+    full = np.minimum(peaked, 0.8 * peaked.max())
     with pytest.raises(InputError, match=r"side by side stand at .* the detector was full"):
         oxygen(rows(ENERGY, full))
 

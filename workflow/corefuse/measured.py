@@ -375,7 +375,7 @@ def _check_not_clipped(spectrum: Spectrum, entry: EdgeEntry) -> None:
     """Equal highest points side by side that fall off at both ends are a detector that was full."""
     inside = spectrum.intensity[_in_window(spectrum.energy_ev, entry)]
     steps = np.flatnonzero(np.diff(np.concatenate([[0], inside == inside.max(), [0]])))
-    runs = [(start, end) for start, end in steps.reshape(-1, 2) if 0 < start and end < inside.size]
+    runs = [(start, end) for start, end in steps.reshape(-1, 2) if start and end < inside.size]
     longest = max((end - start for start, end in runs), default=0)
     if longest >= CLIPPED_POINTS:
         raise SpectrumError(
