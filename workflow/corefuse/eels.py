@@ -108,7 +108,10 @@ def denoised(energy_ev: np.ndarray, counts: np.ndarray, components: int) -> np.n
         )
     signal = _signal(energy_ev, np.clip(counts, 0, None))
     signal.decomposition(
-        normalize_poissonian_noise=True, output_dimension=components, print_info=False
+        normalize_poissonian_noise=True,
+        svd_solver="full",  # the default draws random numbers
+        output_dimension=components,
+        print_info=False,
     )
     return np.array(signal.get_decomposition_model(components).data)
 

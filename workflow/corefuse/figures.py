@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -315,9 +316,10 @@ def image_maps(maps: xr.Dataset) -> Figure:
         value, known = maps[target].values, maps[f"{target}_in_domain"].values
         shown = left.imshow(value, cmap="viridis", aspect="auto", interpolation="nearest")
         figure.colorbar(shown, ax=left).ax.tick_params(labelsize=6)
-        left.contourf(
-            ~known & np.isfinite(value), levels=[0.5, 1.5], colors="none", hatches=["////"]
-        )
+        unlike = np.ma.masked_equal(~known & np.isfinite(value), False)
+        down, right_of = (np.arange(n + 1) - 0.5 for n in value.shape)
+        clear = ListedColormap(["none"])
+        left.pcolor(right_of, down, unlike, cmap=clear, hatch="////", edgecolor="k", lw=0)
         left.set_title(TARGET_LABELS[target], **STYLE)
         if f"{target}_low" in maps:
             width = (maps[f"{target}_high"] - maps[f"{target}_low"]).values
