@@ -31,6 +31,7 @@ localrules:
     all,
     results,
     report_html,
+    download,
 
 
 rule all:

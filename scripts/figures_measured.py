@@ -1,22 +1,28 @@
-"""Measured edges over the simulated ensemble: files named in the config -> figures/measured_*."""
+"""Measured edges over the simulated ensemble and fitted to it -> figures/measured_*."""
 
 import pandas as pd
 
-from corefuse import edge_table, figures, measured, spectra, tables
+from corefuse import edge_table, figures, match, measured, spectra, tables
 from corefuse.config import Infer, Report
 
 dpi = Report.model_validate_json(snakemake.params.section).png_dpi
+settings = Infer.model_validate_json(snakemake.params.samples)
 table = edge_table.load(snakemake.input.edges)
-simulated = spectra.read_usable(snakemake.input.spectra).values()
+simulated = spectra.read_usable(snakemake.input.spectra)
+index = pd.read_csv(snakemake.input.index)
+found = pd.read_csv(snakemake.input.match).set_index(["sample", "modality"])
 rows = []
 outputs = iter(zip(snakemake.output.svg, snakemake.output.png, strict=True))
-for sample in Infer.model_validate_json(snakemake.params.samples).samples:
-    for modality, spectrum in measured.sample(sample, table).items():
-        ensemble = spectra.ensemble(simulated, modality)
+for sample in settings.samples:
+    mine = found.loc[sample.name]
+    read = measured.sample(sample, table, mine.shift_ev.to_dict(), mine.blur_fwhm_ev.to_dict())
+    fits = match.fit_sample(sample, table, simulated, index, settings)
+    for modality, spectrum in read.items():
+        ensemble = spectra.ensemble(simulated.values(), modality)
         comparison = measured.compare(spectrum, ensemble, modality)
-        rows += [{"sample": sample.name, **row} for row in comparison]
-        figure = figures.measured_and_simulated(
-            spectrum, ensemble, modality, measured.summary(comparison)
-        )
+        told = mine.loc[modality].to_dict()
+        rows += [{"sample": sample.name, **comparison[0], **told}, {"sample": "", **comparison[1]}]
+        notes = measured.summary(comparison)
+        figure = figures.measured_and_simulated(spectrum, ensemble, modality, notes, fits[modality])
         figures.save(figure, next(outputs), dpi)
 tables.write(snakemake.output.table, pd.DataFrame(rows), "Measured beside simulated")

@@ -54,13 +54,14 @@ def test_every_key_with_a_unit_says_it_in_its_name():
     assert all(key.endswith(units) for key in named)
 
 
-@pytest.fixture(scope="module", params=["config/config.yaml", "config/nmc.yaml"])
+@pytest.fixture(scope="module", params=["config.yaml", "nmc.yaml", "ni_k.yaml"])
 def raw(request, root):
-    return yaml.safe_load((root / request.param).read_text())
+    return yaml.safe_load((root / "config" / request.param).read_text())
 
 
 def test_no_config_is_forgotten_here(root, request):
-    assert {p.name for p in (root / "config").glob("*.yaml")} == {"config.yaml", "nmc.yaml"}
+    known = {"config.yaml", "nmc.yaml", "ni_k.yaml"}
+    assert {p.name for p in (root / "config").glob("*.yaml")} == known
 
 
 def test_a_config_of_the_project_is_sound(raw, root):

@@ -135,3 +135,32 @@ def test_the_hash_is_that_of_the_content(tmp_path):
             else other.assign({name: (other[name].dims, values)})  # fmt: skip
         assert content_hash(other) != content_hash(data), name
     assert content_hash(built(settings=Dataset(views=3, seed=2)).dataset) != content_hash(data)
+
+
+def test_mixtures_lie_between_two_structures_of_one_parent():
+    plain, mixed = built().dataset, built(settings=Dataset(views=3, mixtures=2)).dataset
+    names = mixed["structure_id"].to_numpy().astype(str)
+    old = np.isin(names, plain["structure_id"].to_numpy().astype(str))
+    assert len(set(names[~old])) == 12
+    np.testing.assert_array_equal(mixed["O_K-XAS"].values[old], plain["O_K-XAS"].values)
+    for name in sorted(set(names[~old])):
+        mine = mixed.isel(sample=names == name)
+        parent = str(mine["group"].values[0])
+        family = plain.isel(sample=plain["group"].values.astype(str) == parent)
+        x_li = float(mine["x_li"][0])
+        assert family["x_li"].min() < x_li < family["x_li"].max()
+        assert int(mine["v_o_present"][0]) == 1  # every family here has one with a vacancy
+        share = float(x_li - family["x_li"].min()) / np.ptp(family["x_li"].values)
+        parts = [spectra_of(2 * int(parent[1:]) + i)["O_K-XAS"].values for i in (0, 1)]
+        expected = (1 - share) * parts[0] + share * parts[1]
+        top = O_K[np.argmax(expected)]
+        found = mine["O_K-XAS"].mean("sample")
+        assert float(found.energy_O_K[int(found.argmax())]) == pytest.approx(top, abs=0.6)
+
+
+def test_a_parent_of_one_structure_has_no_mixtures():
+    index = index_of(3)
+    data = built(3, Dataset(views=1, mixtures=3), index=index).dataset
+    names = [n for n in data["structure_id"].values.astype(str) if "mixture" in n]
+    assert len(names) == 6
+    assert all(n.startswith("p0-") for n in names)

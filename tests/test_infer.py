@@ -5,11 +5,21 @@ import synthetic
 import xarray as xr
 from synthetic import MN_L, MODALITIES, NI_L, O_K
 
-from corefuse.config import REGRESSION_TARGETS, Train
+from corefuse.config import REGRESSION_TARGETS, Sample, Train
 from corefuse.domain import fit_domains, save_domain
 from corefuse.errors import InputError
 from corefuse.feature_matrix import on_axis
-from corefuse.infer import COLUMNS, Library, choose, infer, known_truth, of_structure
+from corefuse.figures import series as series_figure
+from corefuse.infer import (
+    COLUMNS,
+    Library,
+    choose,
+    infer,
+    known_truth,
+    of_structure,
+    series,
+    series_order,
+)
 from corefuse.models import save_model
 from corefuse.train import train_target
 
@@ -176,3 +186,25 @@ def test_the_truth_of_a_simulated_sample_is_its_row_of_the_index():
     truth = known_truth(index, "a")
     assert (truth["x_li"], truth["v_o_present"], truth["antisite_present"]) == (0.5, 1, 0)
     assert known_truth(index, "measured") == {}
+
+
+def test_a_series_is_told_in_the_order_of_its_voltage():
+    spectra = [{"edge": "Ni K", "technique": "XAS", "file": "a.csv"}]
+    samples = [
+        Sample(name=f"s{i}", spectra=spectra, series="mine", voltage=v)
+        for i, v in enumerate((4.8, None, 3.0, 4.3))
+    ] + [Sample(name="other", spectra=spectra)]
+
+    def answer(value):
+        row = dict.fromkeys(COLUMNS) | {"target": "x_li", "prediction": value, "in_domain": True}
+        return pd.DataFrame([row])
+
+    read = {f"s{i}": answer(v) for i, v in enumerate((0.2, 1.0, 0.9, 0.4))}
+    table = series(samples, read)
+    assert table["sample"].tolist() == ["s1", "s2", "s3", "s0"]
+    assert series_order(table) == (
+        "mine: 3 V 0.90, 4.3 V 0.40, 4.8 V 0.20; the order follows the voltage."
+    )
+    assert len(series_figure(table).axes) == 1
+    read["s0"] = answer(0.5)
+    assert "the order does not follow the voltage" in series_order(series(samples, read))

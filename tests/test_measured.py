@@ -3,13 +3,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from corefuse import edge_table
 from corefuse.config import MeasuredSpectrum, Sample
 from corefuse.errors import InputError
 from corefuse.features import pre_edge_metrics
 from corefuse.grid import Spectrum, SpectrumError, window_area
-from corefuse.measured import check_files, prepare, read
+from corefuse.measured import axis, check_files, load, prepare, read
 
 ENERGY = np.arange(515, 565, 0.3)
 
@@ -255,7 +256,7 @@ def test_measured_oxygen_eels_has_its_maxima_twelve_ev_apart(shared, table):
 
 def test_the_uncorrected_eels_axis_does_not_pass_for_another_edge(shared, table):
     file = shared / "experimental" / "eels_si_doped_nmc" / "TM_Co_edge.msa"
-    with pytest.raises(InputError, match="not positive"):  # it holds zeros at Mn
+    with pytest.raises(InputError, match=r"it falls from 543\.8 eV on"):  # a cut's trace
         read(MeasuredSpectrum(edge="Mn L2,3", technique="EELS", file=str(file)), table)
 
 
@@ -299,3 +300,131 @@ def test_the_measured_nickel_series_covers_its_window(shared, table, tmp_path):
         np.savetxt(file, np.c_[np.linspace(8.330, 8.370, 100), intensity], delimiter=",")
         measured = MeasuredSpectrum(edge="Ni K", technique="XAS", file=str(file), energy_unit="keV")
         assert np.isfinite(prepare(read(measured, table), table["Ni K"])).sum() >= 159
+
+
+def test_a_saturated_detector_is_refused(oxygen):
+    peaked = INTENSITY + 2 * np.exp(-(((ENERGY - 540) / 2) ** 2))
+    oxygen(rows(ENERGY, peaked))
+    full = np.minimum(peaked, 0.8 * peaked.max())
+    with pytest.raises(InputError, match=r"side by side stand at .* the detector was full"):
+        oxygen(rows(ENERGY, full))
+
+
+def test_an_edge_below_its_background_is_refused(oxygen):
+    """As after a background fitted too steep: it crosses the edge."""
+    sunk = INTENSITY - 0.09 * np.clip(ENERGY - 535, 0, None)
+    with pytest.raises(InputError, match=r"of the points .* are below the background"):
+        oxygen(rows(ENERGY, sunk))
+
+
+@pytest.mark.parametrize("method", ["power_law", "line"])
+def test_too_short_a_pre_edge_is_refused(oxygen, method):
+    late = ENERGY > 518
+    with pytest.raises(InputError, match="give at least 10 points and 5 eV there"):
+        oxygen(rows(ENERGY[late], INTENSITY[late]), background=method)
+
+
+def test_a_raw_edge_is_told_from_its_background(oxygen, table):
+    raw = 20 * (ENERGY / 500) ** -3 + INTENSITY
+    with pytest.raises(InputError, match="set background: power_law"):
+        oxygen(
+            rows(
+                np.r_[np.arange(425, 515, 0.3), ENERGY],
+                np.r_[20 * (np.arange(425, 515, 0.3) / 500) ** -3, raw],
+            )
+        )
+    taken = oxygen(rows(ENERGY, raw), background="power_law", background_window_ev=(515, 525))
+    above = (taken.energy_ev > 528) & (taken.energy_ev < 550)
+    expected = edge_shape(taken.energy_ev)
+    assert np.abs(taken.intensity - expected)[above].max() < 0.15
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.029])
+def test_the_two_swapped_files_are_found_out_and_named(shared, table, scale):
+    """With the axis corrected or not, each holds the edge of the other's name first."""
+    axis = {"energy_scale": scale, "energy_offset_ev": -5.2 if scale > 1 else 0.0}
+    folder = shared / "experimental" / "eels_si_doped_nmc"
+    for file, said, holds in (
+        ("TM_Co_edge.msa", "Co L2,3", "Ni L2,3"),
+        ("TM_Ni_edge.msa", "Ni L2,3", "Co L2,3"),
+    ):
+        wrong = MeasuredSpectrum(edge=said, technique="EELS", file=str(folder / file), **axis)
+        with pytest.raises(InputError, match=f"this looks like {holds}") as caught:
+            read(wrong, table)
+        assert f"name it {holds}" in caught.value.fix
+        if scale > 1:
+            read(wrong.model_copy(update={"edge": holds}), table)
+
+
+def test_an_axis_off_by_its_gain_is_told(shared, table):
+    file = str(shared / "experimental/eels_si_doped_nmc/TM_Co_edge.msa")
+    with pytest.raises(InputError, match=r"-19 eV from Ni L2,3.*axis is off: give reference_peaks"):
+        read(MeasuredSpectrum(edge="Ni L2,3", technique="EELS", file=file), table)
+
+
+def test_reference_peaks_make_the_axis_and_their_residuals_are_told(shared, table):
+    file = str(shared / "experimental/eels_si_doped_nmc/TM_Co_edge.msa")
+    peaks = [(518.2, 530.0), (630.4, 643.6), (763.9, 780.7), (834.7, 853.6)]
+    measured = MeasuredSpectrum(edge="Ni L2,3", technique="EELS", file=file, reference_peaks=peaks)
+    scale, offset, notes = axis(measured)
+    residuals = [true - (scale * found + offset) for found, true in peaks]
+    assert max(map(abs, residuals)) < 0.8
+    assert sum(residuals) == pytest.approx(0, abs=1e-6)
+    assert f"{residuals[0]:+.2f}" in notes[0]
+    spectrum = read(measured, table)
+    top = spectrum.energy_ev[np.argmax(spectrum.intensity)]
+    assert top == pytest.approx(853.6, abs=0.6)
+
+
+def test_the_image_gives_edges_without_plural_scattering(shared, table):
+    folder = shared / "experimental" / "eels_si_doped_nmc"
+    kwargs = {
+        "edge": "O K",
+        "technique": "EELS",
+        "file": str(folder / "TM_TM+O_EELS_Spectrum_Image.dm3"),
+        "energy_scale": 1.029,
+        "energy_offset_ev": -5.2,
+        "background": "power_law",
+    }
+    thick = load(MeasuredSpectrum(**kwargs), table)
+    low = str(folder / "ZLP_EELS_Spectrum_Image.dm3")
+    thin = load(MeasuredSpectrum(**kwargs, low_loss=low), table)
+    assert "t/lambda 0.60" in thin.notes[0]
+    assert thick.background_std[-1] > thick.background_std[0] > 0
+    energy = table["O K"].grid.energies_ev
+    far = (energy > 545) & (energy < 553)  # where the plasmon of the first peaks lies
+    first, second = (prepare(m.spectrum, table["O K"]) for m in (thick, thin))
+    assert second[far].mean() < first[far].mean()
+    found = pre_edge_metrics(energy, second)
+    assert found.distance_ev == pytest.approx(12, abs=0.6)
+
+
+def test_an_xas_glitch_is_noted_and_a_white_line_is_not(table, tmp_path):
+    energy = np.arange(8320, 8380, 0.5)
+    rng = np.random.default_rng(0)
+    mu = 0.5 + np.arctan(energy - 8345) / np.pi + np.exp(-(((energy - 8350) / 2) ** 2))
+    mu += 0.002 * rng.normal(size=mu.size)
+
+    def notes(values):
+        np.savetxt(tmp_path / "ni.csv", np.c_[energy, values], delimiter=",")
+        spectrum = {"edge": "Ni K", "technique": "XAS", "file": str(tmp_path / "ni.csv")}
+        return load(MeasuredSpectrum(**spectrum, mode="TFY"), table).notes
+
+    assert notes(mu) == ("detected by TFY",)
+    spoilt = mu.copy()
+    spoilt[80] += 0.4
+    assert notes(spoilt)[0] == f"glitches at {energy[80]:.1f} eV"
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        ({"reference_peaks": [(1, 2)]}, "reference_peaks"),
+        ({"reference_peaks": [(1, 2), (3, 4)], "energy_scale": 1.1}, "reference_peaks"),
+        ({"crop_ev": (540, 520)}, "crop_ev"),
+        ({"background_window_ev": (500, 500)}, "background_window_ev"),
+    ],
+)
+def test_contradictions_in_a_measured_entry_are_refused(given, key):
+    with pytest.raises(ValidationError, match=key):
+        MeasuredSpectrum(edge="O K", technique="EELS", file="a.csv", **given)

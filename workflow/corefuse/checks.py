@@ -29,6 +29,10 @@ def before_start(
         from corefuse import edge_table, measured  # numpy and readers, only when needed
 
         measured.check_files(config.infer.samples, edge_table.load(edges_file))
+    for one in config.infer.images:
+        from corefuse import edge_table, image
+
+        image.read(one.model_copy(update={"components": None}), edge_table.load(edges_file))
 
 
 def _check_programs(config: Config, config_file: str) -> None:

@@ -428,6 +428,12 @@ class Dataset(Section):
 
     seed: int = Field(1, ge=0, description="seed of every augmented view")
     views: int = Field(8, ge=1, description="noisy views of each structure")
+    mixtures: int = Field(
+        0,
+        ge=0,
+        description="for each structure as many mixtures of two of its parent, as half-charged "
+        "electrodes are: numbers between those of the cells",
+    )
     signal_to_noise: float = Field(60.0, gt=0, description="SNR at the edge maximum")
     shift_ev: float = Field(0.15, ge=0, description="standard deviation of the energy shift")
     broadening_jitter_ev: float = Field(
@@ -465,10 +471,54 @@ class MeasuredSpectrum(Section):
 
     edge: EdgeName = Field(description="edge in the file")
     technique: Technique = Field(description="XAS or EELS")
-    file: str = Field(description=".csv .txt .dat .xdi or .msa, from the run's folder")
-    energy_unit: Literal["eV", "keV"] = Field("eV", description="unit of the file's energies")
+    file: str = Field(
+        description=".csv .txt .dat .xdi .json .msa .dm3 .dm4 .hspy .emd, from the run's folder"
+    )
+    column: str | None = Field(
+        None, description="intensity column, or keys into a .json (intensity.0); null: by its name"
+    )
+    energy_unit: Literal["eV", "keV"] | None = Field(
+        None, description="unit of the file's energies; null: as the file says, else eV"
+    )
+    axis_range: tuple[float, float] | None = Field(
+        None, description="first and last energy of a file that holds none"
+    )
     energy_scale: float = Field(1.0, gt=0, description="true energy = scale * energy + offset")
     energy_offset_ev: float = Field(0.0, description="see energy_scale, after the unit")
+    reference_peaks: list[tuple[float, float]] = Field(
+        [], description="[peak in the file, true energy] in eV, two or more: scale and offset"
+    )
+    crop_ev: tuple[float, float] | None = Field(
+        None, description="part of a file with several edges to take, true energies"
+    )
+    background: Literal["mean", "line", "power_law"] = Field(
+        "mean", description="taken off below the edge; power_law is for raw EELS, line for XAS"
+    )
+    background_window_ev: tuple[float, float] | None = Field(
+        None, description="where it is fitted, true energies; null: up to 40 eV below the window"
+    )
+    low_loss: str | None = Field(
+        None, description="file with the zero-loss peak: plural scattering is taken out"
+    )
+    mode: Literal["TEY", "TFY", "PFY", "HERFD", "transmission"] | None = Field(
+        None, description="how XAS was detected"
+    )
+    beam_kv: float | None = Field(None, gt=0, description="of EELS; null: as the file says")
+
+    @model_validator(mode="after")
+    def _axis_given_once(self) -> MeasuredSpectrum:
+        if self.reference_peaks and (self.energy_scale, self.energy_offset_ev) != (1.0, 0.0):
+            raise ValueError(
+                "scale or offset are given too|drop energy_scale and energy_offset_ev"
+                "|reference_peaks"
+            )
+        if len({found for found, _ in self.reference_peaks}) == 1:
+            raise ValueError("one peak makes no line|give two or more|reference_peaks")
+        for key in ("crop_ev", "background_window_ev", "axis_range"):
+            limits = getattr(self, key)
+            if limits and limits[0] >= limits[1]:
+                raise ValueError(f"{list(limits)} is empty|give [low, high]|{key}")
+        return self
 
 
 class Sample(Section):
@@ -476,6 +526,35 @@ class Sample(Section):
 
     name: Name = Field(description="results/<name>/inference/<sample>.csv")
     spectra: list[MeasuredSpectrum] = Field(min_length=1, description="one entry an edge")
+    composition: dict[Literal["Li", "Ni", "Mn", "Co"], float] = Field(
+        {}, description="atoms per formula unit where known: drawn as truth, used by the fit"
+    )
+    series: Name | None = Field(
+        None, description="samples drawn together against their voltage; null: none"
+    )
+    voltage: float | None = Field(None, description="against Li, of a sample in a series")
+    aligned_with: Name | None = Field(
+        None, description="sample whose fitted energy shifts this one takes; null: its own fit"
+    )
+
+
+class Image(Section):
+    """An EELS spectrum image and the edges that are read in it, pixel by pixel."""
+
+    name: Name = Field(description="results/<name>/images/<image>.nc")
+    file: str = Field(description=".dm3 .dm4 .hspy .emd, from the run's folder")
+    energy_scale: float = Field(1.0, gt=0, description="true energy = scale * energy + offset")
+    energy_offset_ev: float = Field(0.0, description="see energy_scale")
+    reference_peaks: list[tuple[float, float]] = Field(
+        [], description="[peak in the file, true energy] in eV, two or more: scale and offset"
+    )
+    edges: Annotated[list[EdgeName], Unique] = Field(min_length=1, description="edges to read")
+    background_ev: float = Field(
+        40.0, ge=10, description="length of the power-law fit below each edge's window"
+    )
+    components: int | None = Field(
+        None, ge=1, description="principal components kept against noise; null: no denoising"
+    )
 
 
 class Infer(Section):
@@ -483,6 +562,21 @@ class Infer(Section):
 
     confidence: float = Field(0.9, gt=0.5, lt=1, description="level of the conformal intervals")
     samples: list[Sample] = Field([], description="measured samples; held-out parents come free")
+    samples_file: str | None = Field(
+        None,
+        description="a .yaml with more `samples` and `images`, their files counted from "
+        "data_folder; what is not there is left out",
+    )
+    data_folder: str | None = Field(
+        None, description="see samples_file; null: $COREFUSE_DATA, else data, filled by `download`"
+    )
+    images: list[Image] = Field([], description="measured EELS spectrum images")
+    max_shift_ev: float = Field(
+        0.0, ge=0, description="bound of the energy shift fitted to the simulated spectra"
+    )
+    max_extra_fwhm_ev: float = Field(
+        0.0, ge=0, description="bound of the Gaussian width fitted likewise"
+    )
 
 
 class Report(Section):
@@ -516,6 +610,13 @@ class Config(Section):
         known = self.spectra.modalities()
         _check_subsets(resolve_subsets(self), known)
         _check_samples(self.infer.samples, known)
+        for i, image in enumerate(self.infer.images):
+            unknown = [e for e in image.edges if modality_id(e, "EELS") not in known]
+            if unknown:
+                raise ValueError(
+                    f"{unknown[0]} is not simulated for EELS, so no model reads it"
+                    f"|add it to spectra.techniques.EELS|infer.images.{i}.edges"
+                )
         return self
 
 
@@ -549,8 +650,14 @@ def _check_subsets(subsets: dict[str, list[str]], known: list[str]) -> None:
 
 
 def _check_samples(samples: list[Sample], known: list[str]) -> None:
+    names = [s.name for s in samples]
     for i, sample in enumerate(samples):
         key = f"infer.samples.{i}"
+        if sample.aligned_with and sample.aligned_with not in names:
+            raise ValueError(
+                f"no sample is called {sample.aligned_with!r}"
+                f"|use one of {', '.join(names)}|{key}.aligned_with"
+            )
         if sample.name in [s.name for s in samples[:i]]:
             raise ValueError(
                 f"there are two samples {sample.name!r}|give each a name of its own|{key}.name"

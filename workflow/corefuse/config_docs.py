@@ -72,6 +72,8 @@ def _type_name(annotation: Any) -> str:
         return " \\| ".join(_type_name(a) for a in args)
     if origin is list:
         return f"list of {_type_name(args[0])}"
+    if origin is tuple:
+        return f"[{', '.join(_type_name(a) for a in args)}]"
     if origin is dict:
         return f"{_type_name(args[0])}: {_type_name(args[1])}"
     return {"NoneType": "null", "str": "text", "int": "integer", "float": "number"}.get(

@@ -75,6 +75,7 @@ def assemble(
             f"no structure is left to train on ({len(failed)} of {len(index)} failed)",
             "hold out fewer parents, or see failed.csv",
         )
+    usable, spectra = _with_mixtures(usable, spectra, settings, modalities)
     samples = usable.loc[usable.index.repeat(settings.views)]
     arrays = {
         m: (("sample", energy_dim(m)), _augmented(spectra, usable, settings, m, windows))
@@ -139,6 +140,39 @@ def _failures(spectra: Mapping[str, xr.Dataset], index: pd.DataFrame) -> pd.Data
         elif spectra[structure_id].attrs["status"] != "ok":
             rows.append((structure_id, spectra[structure_id].attrs["reason"]))
     return pd.DataFrame(rows, columns=["structure_id", "reason"])
+
+
+def _with_mixtures(
+    usable: pd.DataFrame,
+    spectra: Mapping[str, xr.Dataset],
+    settings: DatasetSettings,
+    modalities: Sequence[str],
+) -> tuple[pd.DataFrame, Mapping[str, xr.Dataset]]:
+    """Add mixtures of two structures of one parent to index rows and spectra.
+
+    A beam sees many particles, and those of an electrode differ in charge: spectra of one grade add
+    up with the shares of its formula units, and so do its contents. A mixture has a defect where
+    one of its parts has it.
+    """
+    rows, mixed = [], {}
+    for _, family in usable.groupby("parent_id"):
+        for number in range(settings.mixtures * len(family) if len(family) > 1 else 0):
+            rng = view_rng(settings.seed, str(family.parent_id.iloc[0]), number, "mixture")
+            first, second = (family.iloc[i] for i in rng.choice(len(family), 2, replace=False))
+            share = rng.random()
+            row = first.copy()
+            row["structure_id"] = f"{first.parent_id}-mixture{number}"
+            for name in REGRESSION_TARGETS:
+                row[name] = share * first[name] + (1 - share) * second[name]
+            for name in ("v_o_count", "antisite_count"):
+                row[name] = max(first[name], second[name])
+            a, b = (spectra[r.structure_id][list(modalities)] for r in (first, second))
+            mixed[row["structure_id"]] = share * a + (1 - share) * b
+            rows.append(row)
+    if not rows:
+        return usable, spectra
+    together = pd.concat([usable, pd.DataFrame(rows)], ignore_index=True)
+    return together.sort_values("structure_id", ignore_index=True), {**spectra, **mixed}
 
 
 def _augmented(

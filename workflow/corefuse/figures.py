@@ -11,12 +11,14 @@ import pandas as pd
 import xarray as xr
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from corefuse.config import CLASS_TARGETS
 from corefuse.edges import Edge, split_modality
 from corefuse.files import atomic
+from corefuse.match import Match
 
 # Okabe & Ito's colours, told apart with any colour vision
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
@@ -242,21 +244,94 @@ def _answer(value: float, row: Any, is_class: bool) -> str:
 
 
 def measured_and_simulated(
-    measured: xr.DataArray, simulated: xr.DataArray, modality: str, notes: str
+    measured: xr.DataArray, simulated: xr.DataArray, modality: str, notes: str, match: Match
 ) -> Figure:
-    """A measured edge over the simulated ensemble (sample, energy): mean and full range."""
-    figure = Figure(figsize=(4.6, 3.2), layout="constrained")
-    ax = figure.subplots()
+    """A measured edge over the simulated ensemble (sample, energy), and its fit to the nearest."""
+    figure = Figure(figsize=(8.4, 3.4), layout="constrained")
+    ax, fitted = figure.subplots(1, 2)
     energy = measured[measured.dims[0]].values
     ax.fill_between(
         energy, simulated.min("sample"), simulated.max("sample"), color=BLUE, alpha=0.2, lw=0
     )
     ax.plot(energy, simulated.mean("sample"), color=BLUE, label="simulated: mean and range")
-    ax.plot(energy, measured, color="k", lw=1, label="measured")
-    ax.legend(frameon=False, **STYLE)
+    ax.plot(energy, measured, color="k", lw=1, label="measured, as the models read it")
     ax.set_title(f"{modality_label(modality)}\n{notes}", **STYLE)
-    ax.set_xlabel("energy (eV)", **STYLE)
-    ax.set_ylabel("intensity (1/eV)", **STYLE)
+    fitted.plot(match.energy_ev, match.simulated, color=BLUE, label="nearest simulated")
+    fitted.plot(match.energy_ev, match.intensity, color="k", lw=1, label="measured, fitted")
+    for place, _ in match.disagreement():
+        fitted.axvline(place, color=RED, lw=0.6, alpha=0.6)
+    bound = ", at its bound" if match.at_bound else ""
+    fitted.set_title(
+        f"shift {match.shift_ev:+.1f} eV, extra width {match.extra_fwhm_ev:+.1f} eV{bound}\n"
+        f"residual {match.residual:.0%}, most at the red lines",
+        **STYLE,
+    )
+    for axes in (ax, fitted):
+        axes.legend(frameon=False, **STYLE)
+        axes.set_xlabel("energy (eV)", **STYLE)
+        axes.set_ylabel("intensity (1/eV)", **STYLE)
+    return figure
+
+
+def series(predictions: pd.DataFrame) -> Figure:
+    """Predicted Li content against voltage, one panel a series; open circuit stands at the left.
+
+    ``predictions`` has series, sample, voltage (NaN at open circuit), prediction, low, high and
+    in_domain; a filled point is in domain.
+    """
+    names = list(dict.fromkeys(predictions.series))
+    figure, axes = _grid(len(names), columns=3, size=3.2, height=2.8)
+    start = predictions.voltage.min() - 0.4
+    for ax, name in zip(axes, names, strict=True):
+        rows = predictions[predictions.series == name]
+        for row in rows.itertuples():
+            place = start if np.isnan(row.voltage) else row.voltage
+            ax.plot([place, place], [row.low, row.high], color=GREY, lw=3, alpha=0.15)
+            face = BLUE if row.in_domain else "none"
+            ax.plot(place, row.prediction, "o", color=BLUE, mfc=face, ms=5)
+        voltages = sorted(rows.voltage.dropna().unique())
+        if rows.voltage.isna().any():
+            ax.set_xticks([start, *voltages], ["pristine", *(f"{v:g}" for v in voltages)])
+        ax.set_title(name, **STYLE)
+        ax.set_xlabel("voltage against Li (V)", **STYLE)
+        ax.set_ylabel("predicted Li per f.u.", **STYLE)
+    handles = [
+        Line2D([], [], marker="o", ls="", color=BLUE, label="in domain"),
+        Line2D([], [], marker="o", ls="", color=BLUE, mfc="none", label="out of domain"),
+        Line2D([], [], color=GREY, lw=3, alpha=0.3, label="conformal interval"),
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False, **STYLE)
+    return figure
+
+
+def image_maps(maps: xr.Dataset) -> Figure:
+    """Every target of a spectrum image: its value, its interval, where it is out of domain.
+
+    White pixels hold no edge; hatched ones are unlike the training spectra.
+    """
+    targets = [str(n) for n in maps.data_vars if f"{n}_in_domain" in maps]
+    figure = Figure(figsize=(7.2, 0.9 * len(targets) + 0.4), layout="constrained")
+    axes = figure.subplots(len(targets), 2, squeeze=False)
+    for (left, right), target in zip(axes, targets, strict=True):
+        value, known = maps[target].values, maps[f"{target}_in_domain"].values
+        shown = left.imshow(value, cmap="viridis", aspect="auto", interpolation="nearest")
+        figure.colorbar(shown, ax=left).ax.tick_params(labelsize=6)
+        unlike = np.ma.masked_equal(~known & np.isfinite(value), False)
+        down, right_of = (np.arange(n + 1) - 0.5 for n in value.shape)
+        clear = ListedColormap(["none"])
+        left.pcolor(right_of, down, unlike, cmap=clear, hatch="////", edgecolor="k", lw=0)
+        left.set_title(TARGET_LABELS[target], **STYLE)
+        if f"{target}_low" in maps:
+            width = (maps[f"{target}_high"] - maps[f"{target}_low"]).values
+            right.set_title("width of its interval", **STYLE)
+        else:  # the spread of a yes or no of that probability
+            width = np.sqrt(value * (1 - value))
+            right.set_title("standard deviation of the label", **STYLE)
+        shown = right.imshow(width, cmap="magma", aspect="auto", interpolation="nearest")
+        figure.colorbar(shown, ax=right).ax.tick_params(labelsize=6)
+        for ax in (left, right):
+            ax.set_xticks([])
+            ax.set_yticks([])
     return figure
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from pydantic import Field, model_validator
+from scipy.ndimage import gaussian_filter1d
 
 from corefuse.config import Section
 
@@ -114,3 +115,11 @@ def normalise(
 ) -> np.ndarray:
     """A spectrum (n,) scaled to area 1 over a window; SpectrumError where it has no area there."""
     return intensity / window_area(energy_ev, intensity, window_ev)
+
+
+def blurred(spectra: np.ndarray, step_ev: float, fwhm_ev: float) -> np.ndarray:
+    """Spectra (..., n) on a uniform axis after a Gaussian of that FWHM; their ends are held."""
+    if not fwhm_ev:
+        return spectra
+    sigma_points = fwhm_ev / (2 * np.sqrt(2 * np.log(2))) / step_ev
+    return gaussian_filter1d(spectra, sigma_points, mode="nearest")

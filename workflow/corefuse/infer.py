@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from corefuse.config import REGRESSION_TARGETS, TARGETS
+from corefuse.config import REGRESSION_TARGETS, TARGETS, Sample
 from corefuse.conformal import (
     POSSIBLE_RANGE,
     Interval,
@@ -110,6 +110,33 @@ def known_truth(index: pd.DataFrame, sample: str) -> dict[str, float]:
     return {t: float(row[t]) for t in REGRESSION_TARGETS} | {
         t: float(v) for t, v in present.items()
     }
+
+
+def series(samples: Iterable[Sample], read: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """What was read in the samples of every series, one row each, in the order of their voltage.
+
+    ``read`` has the table of :func:`infer` by sample. Open circuit has no voltage and comes first.
+    """
+    rows = []
+    for sample in samples:
+        if sample.series:
+            li = read[sample.name].set_index("target").loc["x_li"]
+            known = {"series": sample.series, "sample": sample.name, "voltage": sample.voltage}
+            names = ["prediction", "low", "high", "in_domain", "domain_score", "verdict"]
+            rows.append(known | li[names].to_dict())
+    table = pd.DataFrame(rows).astype({"voltage": float})
+    return table.sort_values(["series", "voltage"], na_position="first").reset_index(drop=True)
+
+
+def series_order(table: pd.DataFrame) -> str:
+    """Mean prediction at each voltage of every series, and whether Li falls as voltage rises."""
+    lines = []
+    for name, rows in table.groupby("series"):
+        means = rows.groupby("voltage").prediction.mean()
+        told = ", ".join(f"{v:g} V {x:.2f}" for v, x in means.items())
+        order = "follows" if (means.diff().dropna() < 0).all() else "does not follow"
+        lines.append(f"{name}: {told}; the order {order} the voltage.")
+    return " ".join(lines)
 
 
 def choose(models: Mapping[str, Model], measured: set[str]) -> Model | None:

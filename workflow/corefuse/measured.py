@@ -2,58 +2,132 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import xarray as xr
+from scipy.ndimage import maximum_filter1d
 
-from corefuse.config import MeasuredSpectrum, Sample
+from corefuse import background, readers
+from corefuse.config import Image, MeasuredSpectrum, Sample
 from corefuse.edge_table import EdgeEntry, EdgeTable
 from corefuse.edges import EDGES, modality_id, split_modality
 from corefuse.errors import InputError
 from corefuse.features import feature_energy, pre_edge_metrics
-from corefuse.grid import Spectrum, SpectrumError, normalise
+from corefuse.grid import Spectrum, SpectrumError, blurred, normalise
+from corefuse.readers import EV_PER_UNIT
 
 MIN_POINTS = 20  # inside the normalisation window
 PRE_EDGE_EV = 20.0  # how far below the window the background is read
-EV_PER_UNIT = {"eV": 1.0, "keV": 1000.0}
-TEXT_SUFFIXES = (".csv", ".txt", ".dat", ".xdi")
-# Names of intensity columns, best first; those of the XAS Data Interchange 1.0 dictionary included.
-INTENSITY_NAMES = (
-    *("norm", "flat", "normtrans", "normfluor", "mu", "xmu", "mutrans", "mufluor"),
-    *("intensity", "counts", "signal"),
-)
-_XDI_COLUMN = re.compile(r"[#%]\s*column\.\d+:\s*(\S+)", re.IGNORECASE)
+NEAR_EV = 15.0  # a maximum farther from its edge than this belongs to another one
+LOOK_BELOW_EV = 100.0  # how far below its edge a file may hold another one
+CUT_OFF_EV = 2.0  # a maximum nearer to the end of what is looked at may go on rising
+FAINT = 0.1  # of the highest maximum above it: less is no edge
+CLIPPED_POINTS = 4  # equal and highest, side by side: a full detector
+NEGATIVE_SHARE, NEGATIVE_DEPTH = 0.2, 0.05  # of the window's points, of its maximum
+GLITCH = 12.0  # of the typical difference from what the neighbours say
+GLITCH_HEIGHT = 0.03  # of the edge
+POWER_LAW_EV = (-40.0, -5.0)  # from the start of the window: clear of what the resolution smears
+
+
+NO_SHIFTS: Mapping[str, float] = MappingProxyType({})
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """An edge on its own axis, background off; what was found on the way.
+
+    ``background_std`` (n,) is one standard deviation of the background taken off.
+    """
+
+    spectrum: Spectrum
+    background_std: np.ndarray
+    notes: tuple[str, ...]
 
 
 def read(measured: MeasuredSpectrum, edge_table: EdgeTable, key: str | None = None) -> Spectrum:
-    """Read one measured edge, in eV on the corrected axis.
+    """One measured edge in eV on the corrected axis, background off; see :func:`load`."""
+    return load(measured, edge_table, key).spectrum
 
-    Columns are recognised by their names (``energy``, ``mu``, ``intensity``, ..., or ``i0`` with
-    ``itrans`` or ``ifluor``), otherwise the first two are taken; separator, header, comments and
-    decimal commas are recognised. ``.msa`` is read with RosettaSciIO. The true energy is
-    ``energy_scale * energy + energy_offset_ev``.
+
+def load(measured: MeasuredSpectrum, edge_table: EdgeTable, key: str | None = None) -> Measured:
+    """Read and treat one measured edge.
+
+    The file as :func:`corefuse.readers.read` finds it (the mean over the pixels of an image), the
+    axis ``energy_scale * energy + energy_offset_ev`` or the straight line through the reference
+    peaks, the background taken off, plural scattering taken out where there is a low loss.
 
     Raises
     ------
     InputError
-        The file cannot be read, is no spectrum, does not hold its edge or holds nothing of it.
+        The file cannot be read, is no spectrum, does not hold its edge or holds nothing of it, is
+        saturated or falls below its background.
     """
-    entry = edge_table[measured.edge]
     try:
-        energy, intensity = _columns(Path(measured.file))
-        if energy.size > 1 and energy[0] > energy[-1]:
-            energy, intensity = energy[::-1], intensity[::-1]
-        spectrum = Spectrum(_absolute_ev(energy, measured, measured.energy_unit), intensity)
-        _check_holds_edge(energy, measured, entry)
-        prepare(spectrum, entry)
+        return _load(measured, edge_table)
     except SpectrumError as fault:
         key = key or modality_id(measured.edge, measured.technique)
         raise InputError(measured.file, key, fault.problem, fault.fix) from None
-    return spectrum
+
+
+def _load(measured: MeasuredSpectrum, edge_table: EdgeTable) -> Measured:
+    entry = edge_table[measured.edge]
+    recorded = readers.read(Path(measured.file), measured.column, measured.axis_range)
+    unit = measured.energy_unit or recorded.unit or "eV"
+    scale, offset_ev, notes = axis(measured)
+    raw = Spectrum(_absolute_ev(recorded.energy, scale, offset_ev, unit), recorded.mean())
+    _check_covers_edge(recorded.energy, measured, entry, unit)
+    raw = _cropped(raw, measured.crop_ev)
+    _check_not_clipped(raw, entry)
+    spectrum, std = _without_background(raw, measured, entry)
+    if measured.low_loss:
+        low = low_loss(measured.low_loss, scale)
+        notes += (f"zero loss at {low.zero_loss_ev:.1f} eV, t/lambda {low.t_over_lambda:.2f}",)
+        notes += ("plural scattering taken out",)
+        single = _deconvolved(spectrum, low)
+        spectrum = Spectrum(spectrum.energy_ev, single)
+    _check_is_something(spectrum, entry)
+    check_is_edge(spectrum, measured.edge, edge_table)
+    prepare(spectrum, entry)
+    _check_not_negative(spectrum, entry)
+    if measured.technique == "XAS":
+        notes += _glitches(spectrum, entry)
+        notes += (f"detected by {measured.mode}",) if measured.mode else ()
+    else:
+        beam_kv = measured.beam_kv or recorded.beam_kv
+        notes += (f"{beam_kv:g} kV",) if beam_kv else ()
+    return Measured(spectrum, std, notes)
+
+
+def axis(measured: MeasuredSpectrum | Image) -> tuple[float, float, tuple[str, ...]]:
+    """Scale and offset of a file's axis; how well the reference peaks lie on their line."""
+    if not measured.reference_peaks:
+        return measured.energy_scale, measured.energy_offset_ev, ()
+    found, true = np.array(measured.reference_peaks, dtype=float).T
+    scale, offset_ev = np.polyfit(found, true, 1)
+    residuals = true - (scale * found + offset_ev)
+    told = ", ".join(f"{r:+.2f}" for r in residuals)
+    note = f"axis {scale:.4f} E {offset_ev:+.2f} eV, reference peaks off by {told} eV"
+    return float(scale), float(offset_ev), (note,)
+
+
+@lru_cache(maxsize=8)
+def low_loss(file: str, scale: float):  # noqa: ANN201 - eels is slow to import
+    """The aligned low loss of a file whose energies are stretched by ``scale``."""
+    from corefuse import eels
+
+    recorded = readers.read(Path(file))
+    return eels.low_loss(scale * recorded.energy, recorded.counts)
+
+
+def _deconvolved(spectrum: Spectrum, low) -> np.ndarray:  # noqa: ANN001
+    from corefuse import eels
+
+    return eels.single_scattering(spectrum.energy_ev, spectrum.intensity, low)
 
 
 def check_files(samples: Iterable[Sample], edge_table: EdgeTable) -> None:
@@ -62,25 +136,52 @@ def check_files(samples: Iterable[Sample], edge_table: EdgeTable) -> None:
     Raises
     ------
     InputError
-        As :func:`read`; its key is ``infer.samples.<sample>.<modality>``.
+        As :func:`load`; its key is ``infer.samples.<sample>.<modality>``.
     """
     for sample in samples:
         for measured in sample.spectra:
-            modality = modality_id(measured.edge, measured.technique)
-            read(measured, edge_table, key=f"infer.samples.{sample.name}.{modality}")
+            load(measured, edge_table, _key(sample, measured))
 
 
-def sample(requested: Sample, edge_table: EdgeTable) -> dict[str, xr.DataArray]:
-    """Everything measured on one specimen: modality -> spectrum on its standard axis."""
+def sample(
+    requested: Sample,
+    edge_table: EdgeTable,
+    shifts_ev: Mapping[str, float] = NO_SHIFTS,
+    blurs_fwhm_ev: Mapping[str, float] = NO_SHIFTS,
+) -> dict[str, xr.DataArray]:
+    """Everything measured on one specimen: modality -> spectrum on its standard axis.
+
+    ``shifts_ev`` (modality -> eV) are added to the measured energies before; a Gaussian of
+    ``blurs_fwhm_ev`` takes a spectrum to the resolution of the simulated ones after.
+    """
     out = {}
     for measured in requested.spectra:
         modality = modality_id(measured.edge, measured.technique)
         entry = edge_table[measured.edge]
-        key = f"infer.samples.{requested.name}.{modality}"
-        intensity = prepare(read(measured, edge_table, key), entry)
-        axis = f"energy_{EDGES[measured.edge].id}"
-        out[modality] = xr.DataArray(intensity, {axis: entry.grid.energies_ev}, (axis,))
+        spectrum = read(measured, edge_table, _key(requested, measured))
+        moved_ev = spectrum.energy_ev + shifts_ev.get(modality, 0.0)
+        intensity = prepare(Spectrum(moved_ev, spectrum.intensity), entry)
+        there = np.isfinite(intensity)
+        fwhm_ev = blurs_fwhm_ev.get(modality, 0.0)
+        intensity[there] = blurred(intensity[there], entry.grid.step_ev, fwhm_ev)
+        axis_name = f"energy_{EDGES[measured.edge].id}"
+        out[modality] = xr.DataArray(intensity, {axis_name: entry.grid.energies_ev}, (axis_name,))
     return out
+
+
+def notes(samples: Iterable[Sample], edge_table: EdgeTable) -> dict[str, str]:
+    """What was found on the way to each spectrum: ``<sample>/<modality>`` -> text."""
+    return {
+        f"{s.name}/{modality_id(m.edge, m.technique)}": "; ".join(
+            load(m, edge_table, _key(s, m)).notes
+        )
+        for s in samples
+        for m in s.spectra
+    }
+
+
+def _key(requested: Sample, measured: MeasuredSpectrum) -> str:
+    return f"infer.samples.{requested.name}.{modality_id(measured.edge, measured.technique)}"
 
 
 def compare(
@@ -121,10 +222,9 @@ def summary(comparison: list[dict[str, object]]) -> str:
 def prepare(spectrum: Spectrum, entry: EdgeEntry) -> np.ndarray:
     """A measured edge on its standard axis (n,), area 1 over the window as the simulated ones.
 
-    The mean of the 20 eV below the window is taken off; a line fitted there and continued over the
-    edge does more harm than good on noisy data, so a steep background must be removed before. The
-    file must cover the window; axis points it does not reach are NaN, for which the models hold
-    the last value that is there.
+    The mean of the 20 eV below the window is taken off. Axis points outside the window that the
+    file does not reach are NaN, for which the models hold the last value that is there; inside,
+    where only a shift can leave some out, it is held here.
 
     Raises
     ------
@@ -132,36 +232,134 @@ def prepare(spectrum: Spectrum, entry: EdgeEntry) -> np.ndarray:
         No positive area is left in the window.
     """
     energy_ev = entry.grid.energies_ev
-    flat = spectrum.intensity - _background(spectrum, entry.window_ev[0])
-    placed = np.interp(energy_ev, spectrum.energy_ev, flat, left=np.nan, right=np.nan)
-    return normalise(energy_ev, placed, entry.window_ev)
+    below = background.mean(spectrum.energy_ev, spectrum.intensity, below_window(entry))
+    flat = spectrum.intensity - below.values
+    placed = np.interp(energy_ev, spectrum.energy_ev, flat)
+    area_one = normalise(energy_ev, placed, entry.window_ev)
+    reached = (energy_ev >= spectrum.energy_ev[0]) & (energy_ev <= spectrum.energy_ev[-1])
+    return np.where(reached | _in_window(energy_ev, entry), area_one, np.nan)
 
 
-def _background(spectrum: Spectrum, window_start_ev: float) -> float:
-    below = spectrum.energy_ev < window_start_ev
-    near = below & (spectrum.energy_ev >= window_start_ev - PRE_EDGE_EV)
-    return float(spectrum.intensity[near].mean()) if near.any() else 0.0
+def _in_window(energy_ev: np.ndarray, entry: EdgeEntry) -> np.ndarray:
+    return (energy_ev >= entry.window_ev[0]) & (energy_ev <= entry.window_ev[1])
 
 
-def _absolute_ev(energy: np.ndarray, measured: MeasuredSpectrum, unit: str) -> np.ndarray:
-    return measured.energy_scale * energy * EV_PER_UNIT[unit] + measured.energy_offset_ev
+def below_window(entry: EdgeEntry, length_ev: float = PRE_EDGE_EV) -> tuple[float, float]:
+    """The part of a spectrum where the background of an edge is read."""
+    return entry.window_ev[0] - length_ev, entry.window_ev[0]
 
 
-def _check_holds_edge(energy: np.ndarray, measured: MeasuredSpectrum, entry: EdgeEntry) -> None:
-    low, high = entry.window_ev
-    energy_ev = _absolute_ev(energy, measured, measured.energy_unit)
-    if energy_ev[0] > low or energy_ev[-1] < high:
-        for unit in EV_PER_UNIT:
-            other = _absolute_ev(energy, measured, unit)
-            if unit != measured.energy_unit and other[0] < high and other[-1] > low:
-                raise SpectrumError(
-                    f"energies {energy[0]:g} to {energy[-1]:g} look like {unit}, "
-                    f"but energy_unit is {measured.energy_unit}",
-                    f"set energy_unit: {unit}",
-                )
+def default_window(method: str, entry: EdgeEntry) -> tuple[float, float]:
+    """Where a background is fitted if nobody says where."""
+    if method == "mean":
+        return below_window(entry)
+    return entry.window_ev[0] + POWER_LAW_EV[0], entry.window_ev[0] + POWER_LAW_EV[1]
+
+
+def check_is_edge(spectrum: Spectrum, edge: str, edge_table: EdgeTable) -> None:
+    """Whether the first edge in a background-free file is the one it is said to be.
+
+    The highest maximum up to the end of the edge's window, or where that is faint or still rises,
+    of 100 eV more, has to stand within 15 eV of the edge's reference, or else the half height
+    below it: an edge without a white line has its maximum anywhere.
+
+    Raises
+    ------
+    SpectrumError
+        It does not; the edge that stands there is named.
+    """
+    entry = edge_table[edge]
+    energy_ev = spectrum.energy_ev
+    expected_ev = entry.reference.energy_ev
+    low, high = expected_ev - LOOK_BELOW_EV, max(entry.window_ev[1], expected_ev + NEAR_EV)
+    near = (energy_ev >= low) & (energy_ev <= high)
+    around = (energy_ev >= low) & (energy_ev <= high + LOOK_BELOW_EV)
+    flat = (
+        spectrum.intensity
+        - background.mean(energy_ev, spectrum.intensity, (low, low + PRE_EDGE_EV)).values
+    )
+    top_ev, top = _highest(energy_ev[near], flat[near])
+    cut_off = energy_ev[near][-1] - top_ev < CUT_OFF_EV
+    if cut_off or top < FAINT * flat[around].max():
+        near = around
+        top_ev, top = _highest(energy_ev[near], flat[near])
+    rise_ev = float(energy_ev[near][np.argmax(flat[near] >= top / 2)])
+    if min(abs(top_ev - expected_ev), abs(rise_ev - expected_ev)) <= NEAR_EV:
+        return
+    if top_ev - energy_ev[near][0] < CUT_OFF_EV:
         raise SpectrumError(
-            f"it reaches from {energy_ev[0]:.1f} to {energy_ev[-1]:.1f} eV, "
-            f"but {measured.edge} needs {low:g} to {high:g} eV",
+            f"it falls from {top_ev:.1f} eV on: its background is still in it",
+            "set background: power_law (EELS) or line (XAS)",
+        )
+    found_ev = top_ev
+    nearest = min(edge_table, key=lambda e: abs(edge_table[e].reference.energy_ev - found_ev))
+    away_ev = found_ev - edge_table[nearest].reference.energy_ev
+    if nearest == edge:
+        raise SpectrumError(
+            f"its maximum is at {found_ev:.1f} eV, {away_ev:+.0f} eV from {edge}",
+            "the axis is off: give reference_peaks, or energy_scale and energy_offset_ev",
+        )
+    raise SpectrumError(
+        f"its maximum is at {found_ev:.1f} eV, {found_ev - expected_ev:+.0f} eV from {edge}: "
+        f"this looks like {nearest}",
+        f"name it {nearest}; if it holds both edges, cut {edge} out with crop_ev",
+    )
+
+
+def _highest(energy_ev: np.ndarray, intensity: np.ndarray) -> tuple[float, float]:
+    top = int(np.argmax(intensity))
+    return float(energy_ev[top]), float(intensity[top])
+
+
+def _cropped(spectrum: Spectrum, crop_ev: tuple[float, float] | None) -> Spectrum:
+    if crop_ev is None:
+        return spectrum
+    inside = (spectrum.energy_ev >= crop_ev[0]) & (spectrum.energy_ev <= crop_ev[1])
+    return Spectrum(spectrum.energy_ev[inside], spectrum.intensity[inside])
+
+
+def _without_background(
+    raw: Spectrum, measured: MeasuredSpectrum, entry: EdgeEntry
+) -> tuple[Spectrum, np.ndarray]:
+    """The edge above its background, from the start of the fit on, and the background's std.
+
+    The default is left to :func:`prepare`.
+    """
+    if measured.background == "mean" and measured.background_window_ev is None:
+        return raw, np.zeros(raw.intensity.size)
+    window_ev = measured.background_window_ev or default_window(measured.background, entry)
+    fitted = background.METHODS[measured.background](raw.energy_ev, raw.intensity, window_ev)
+    kept = raw.energy_ev >= (window_ev[0] if measured.background != "mean" else -np.inf)
+    flat = raw.intensity - fitted.values
+    return Spectrum(raw.energy_ev[kept], flat[kept]), fitted.std[kept]
+
+
+def _absolute_ev(energy: np.ndarray, scale: float, offset_ev: float, unit: str) -> np.ndarray:
+    return scale * energy * EV_PER_UNIT[unit] + offset_ev
+
+
+def _check_covers_edge(
+    energy: np.ndarray, measured: MeasuredSpectrum, entry: EdgeEntry, unit: str
+) -> None:
+    low, high = entry.window_ev
+    scale, offset_ev, _ = axis(measured)
+    energy_ev = _absolute_ev(energy, scale, offset_ev, unit)
+    if measured.crop_ev:
+        energy_ev = energy_ev[
+            (energy_ev >= measured.crop_ev[0]) & (energy_ev <= measured.crop_ev[1])
+        ]
+    if not energy_ev.size or energy_ev[0] > low or energy_ev[-1] < high:
+        for other_unit in EV_PER_UNIT:
+            other = _absolute_ev(energy, scale, offset_ev, other_unit)
+            if other_unit != unit and other[0] < high and other[-1] > low:
+                raise SpectrumError(
+                    f"energies {energy[0]:g} to {energy[-1]:g} look like {other_unit}, "
+                    f"but energy_unit is {unit}",
+                    f"set energy_unit: {other_unit}",
+                )
+        reach = f"{energy_ev[0]:.1f} to {energy_ev[-1]:.1f} eV" if energy_ev.size else "nowhere"
+        raise SpectrumError(
+            f"it reaches from {reach}, but {measured.edge} needs {low:g} to {high:g} eV",
             "name the edge the file holds, give a file that covers it, "
             "or correct the axis with energy_scale and energy_offset_ev",
         )
@@ -173,99 +371,49 @@ def _check_holds_edge(energy: np.ndarray, measured: MeasuredSpectrum, entry: Edg
         )
 
 
-def _columns(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Energy and intensity as they stand in the file."""
-    suffix = path.suffix.lower()
-    if suffix != ".msa" and suffix not in TEXT_SUFFIXES:
+def _check_not_clipped(spectrum: Spectrum, entry: EdgeEntry) -> None:
+    """Equal highest points side by side that fall off at both ends are a detector that was full."""
+    inside = spectrum.intensity[_in_window(spectrum.energy_ev, entry)]
+    steps = np.flatnonzero(np.diff(np.concatenate([[0], inside == inside.max(), [0]])))
+    runs = [(start, end) for start, end in steps.reshape(-1, 2) if start and end < inside.size]
+    longest = max((end - start for start, end in runs), default=0)
+    if longest >= CLIPPED_POINTS:
         raise SpectrumError(
-            f"files of type {suffix or 'none'} are not read",
-            f"save it as {', '.join(TEXT_SUFFIXES)} or .msa",
+            f"{longest} points side by side stand at {inside.max():g}: the detector was full",
+            "measure with fewer counts, or give a spectrum that is not clipped",
         )
-    try:
-        if suffix == ".msa":
-            return _read_msa(path)
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
-    except OSError as err:
+
+
+def _check_is_something(spectrum: Spectrum, entry: EdgeEntry) -> None:
+    if not np.ptp(spectrum.intensity) > 0:
         raise SpectrumError(
-            f"it cannot be read ({err.strerror})", "correct the path, counted from the run's folder"
-        ) from None
-    return _pick(*_table(text))
+            "all its intensities are equal, the area is not positive",
+            "give absorption or energy loss that rises at the edge",
+        )
 
 
-def _read_msa(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    from rsciio.msa import file_reader  # slow to import, needed for these files only
-
-    try:
-        (content,) = file_reader(str(path))
-        (axis,) = content["axes"]
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as err:
+def _check_not_negative(spectrum: Spectrum, entry: EdgeEntry) -> None:
+    low, high = entry.window_ev
+    flat = (
+        spectrum.intensity
+        - background.mean(spectrum.energy_ev, spectrum.intensity, below_window(entry)).values
+    )
+    inside = flat[(spectrum.energy_ev >= low) & (spectrum.energy_ev <= high)]
+    share = float((inside < -NEGATIVE_DEPTH * inside.max()).mean())
+    if share > NEGATIVE_SHARE:
         raise SpectrumError(
-            f"it is no EMSA/MAS spectrum ({type(err).__name__})", "export it again as .msa or .csv"
-        ) from None
-    energy = axis["offset"] + axis["scale"] * np.arange(axis["size"])
-    return energy, np.asarray(content["data"], dtype=float)
+            f"{share:.0%} of the points from {low:g} to {high:g} eV are below the background",
+            "move background_window_ev, or use another background",
+        )
 
 
-def _table(text: str) -> tuple[list[str], np.ndarray]:
-    """Column names (empty where there are none) and the table (row, column) of a text file."""
-    rows: list[list[float]] = []
-    declared: list[str] = []
-    header: list[str] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        line = line.strip()
-        if line[:1] in ("", "#", "%", "!"):
-            if match := _XDI_COLUMN.match(line):
-                declared.append(match[1])
-            if line and not rows:  # the last comment before the numbers often names the columns
-                header = _cells(line.strip("#%! "))
-            continue
-        cells = _cells(line)
-        try:
-            rows.append([float(cell) for cell in cells])
-        except ValueError:
-            if rows:
-                raise SpectrumError(
-                    f"line {number} is not a row of numbers", "remove it or comment it out with #"
-                ) from None
-            header = cells
-            continue
-        if len(rows[-1]) != len(rows[0]):
-            raise SpectrumError(
-                f"line {number} has {len(rows[-1])} columns, not {len(rows[0])}",
-                "give every row the same columns",
-            )
-    if not rows or len(rows[0]) < 2:
-        raise SpectrumError("it has no two columns of numbers", "give energy and intensity columns")
-    names = next((n for n in (declared, header) if len(n) == len(rows[0])), [])
-    return [name.lower() for name in names], np.array(rows)
-
-
-def _cells(line: str) -> list[str]:
-    separator = next((s for s in ";\t," if s in line), None)
-    cells = [cell.strip().strip('"') for cell in line.split(separator)]
-    while cells and not cells[-1]:
-        cells.pop()
-    return cells if separator == "," else [cell.replace(",", ".") for cell in cells]
-
-
-def _pick(names: list[str], table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The energy and intensity columns of a table."""
-    columns = dict(zip(names, table.T, strict=False))
-    energy_name = next((n for n in names if "energy" in n or "loss" in n), None)
-    if energy_name is None:
-        if "angle" in names:
-            raise SpectrumError(
-                f"there is no energy among its columns {', '.join(names)}",
-                "add an energy column",
-            )
-        return table[:, 0], table[:, 1]
-    energy = columns.pop(energy_name)
-    for name in INTENSITY_NAMES:
-        if name in columns:
-            return energy, columns[name]
-    with np.errstate(divide="ignore", invalid="ignore"):  # Spectrum complains of what is not finite
-        if {"i0", "itrans"} <= columns.keys():
-            return energy, np.log(columns["i0"] / columns["itrans"])
-        if {"i0", "ifluor"} <= columns.keys():
-            return energy, columns["ifluor"] / columns["i0"]
-    return energy, next(iter(columns.values()))
+def _glitches(spectrum: Spectrum, entry: EdgeEntry) -> tuple[str, ...]:
+    """Single points far off the cubic through their four neighbours, as Bragg glitches are."""
+    y, energy_ev = spectrum.intensity, spectrum.energy_ev[2:-2]
+    cubic = (4 * (y[1:-3] + y[3:-1]) - y[:-4] - y[4:]) / 6
+    away = np.abs(y[2:-2] - cubic)
+    inside = _in_window(energy_ev, entry)
+    least = max(GLITCH * np.median(away[inside]), GLITCH_HEIGHT * np.ptp(y[2:-2][inside]))
+    alone = away == maximum_filter1d(away, 5)  # its neighbours are off because of it
+    places = ", ".join(f"{e:.1f}" for e in energy_ev[inside & alone & (away > least)][:5])
+    return (f"glitches at {places} eV",) if places else ()

@@ -19,10 +19,10 @@ STAGE_MODULES: dict[str, tuple[str, ...]] = {
     "spectra": ("spectra", "calibration", "edge_table"),
     "dataset": ("dataset", "edge_table"),
     "train": ("train", "domain", "models"),
-    "infer": ("infer", "measured", "edge_table"),
+    "infer": ("infer", "measured", "match", "image", "spectra", "edge_table"),
     "report": (
         *("attributions", "figures", "tables", "models", "scores", "infer"),
-        *("spectra", "measured", "edge_table", "rawdata"),
+        *("spectra", "measured", "match", "edge_table", "rawdata"),
     ),
 }
 # Names, types, input and output: what decides a number comes from here as params and files.

@@ -13,16 +13,19 @@ sys.path.insert(0, str(ROOT / "workflow"))
 # Scripts run in their own process, on this machine or another: they find the package here.
 os.environ.update(PYTHONPATH=str(ROOT / "workflow"))
 
-from corefuse import checks, config as cfg, plan, progress
+from corefuse import checks, config as cfg, plan, progress, samples
 from corefuse.paths import Paths
 from corefuse.provenance import code_hash
 
 CONFIG_FILE = str(workflow.configfiles[-1]) if workflow.configfiles else "--config"
 try:
-    C = cfg.load(config, CONFIG_FILE)
+    filled, LEFT_OUT = samples.put_in(config)
+    C = cfg.load(filled, CONFIG_FILE)
     SPECS = plan.by_id(C.structures, CONFIG_FILE)
     if workflow.is_main_process:
         checks.before_start(C, SPECS, CONFIG_FILE, "resources/edges.yaml")
+        for line in LEFT_OUT:
+            print(f"[corefuse] {line}", file=sys.stderr)
 except cfg.InputError as err:
     sys.exit(f"corefuse: {err}")
 
@@ -34,6 +37,11 @@ SITE_ENGINES = checks.site_engines(ENGINE_EDGES)
 ALL_RAW = [P(f"raw/{e}/{s}.nc") for e in ENGINE_EDGES for s in SPECS]
 HELD_OUT = [s for s, spec in SPECS.items() if spec.parent_id in C.dataset.holdout_parents]
 MEASURED = {s.name: s for s in C.infer.samples}
+MEASURED_FILES = sorted(
+    {f for s in MEASURED.values() for m in s.spectra for f in (m.file, m.low_loss) if f}
+)
+SERIES = sorted({s.series for s in MEASURED.values() if s.series})
+IMAGES = {i.name: i for i in C.infer.images}
 
 
 def one_of(names):

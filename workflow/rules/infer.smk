@@ -1,17 +1,41 @@
 """infer: what the models read in held-out structures and in measured samples.
 
-INPUTS   models/, resources/edges.yaml, measured files, config section `infer`
-OUTPUTS  inference/<sample>.csv
+INPUTS   models/, resources/edges.yaml, measured files, config section `infer`;
+         `download`, which nothing asks for by itself: resources/data.yaml
+OUTPUTS  inference/<sample>.csv, measured/match.csv, images/<image>.nc
 """
 
 
 wildcard_constraints:
     sample="|".join(map(re.escape, [*HELD_OUT, *MEASURED])) or "none",
+    image="|".join(map(re.escape, IMAGES)) or "none",
+
+
+rule match:
+    input:
+        files=MEASURED_FILES,
+        spectra=expand(P("spectra/{structure_id}.nc"), structure_id=SPECS),
+        index=P("structures/index.csv"),
+        edges="resources/edges.yaml",
+    output:
+        P("measured/match.csv"),
+    log:
+        P.log("match"),
+    benchmark:
+        P.benchmark("match")
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        section=cfg.canonical(C.infer),
+        code=code_hash("infer"),
+    script:
+        "../../scripts/match.py"
 
 
 rule infer:
     input:
         files=sample_files,
+        match=lambda w: P("measured/match.csv") if w.sample in MEASURED else [],
         models=expand(P("models/{target}/{subset}.ubj"), target=C.train.targets, subset=SUBSETS),
         cards=expand(P("models/{target}/{subset}.json"), target=C.train.targets, subset=SUBSETS),
         domain=expand(P("models/domain/{subset}.json"), subset=SUBSETS),
@@ -30,3 +54,41 @@ rule infer:
         code=code_hash("infer"),
     script:
         "../../scripts/infer.py"
+
+
+rule image:
+    input:
+        file=lambda w: IMAGES[w.image].file,
+        models=expand(P("models/{target}/{subset}.ubj"), target=C.train.targets, subset=SUBSETS),
+        cards=expand(P("models/{target}/{subset}.json"), target=C.train.targets, subset=SUBSETS),
+        domain=expand(P("models/domain/{subset}.json"), subset=SUBSETS),
+        edges="resources/edges.yaml",
+    output:
+        P("images/{image}.nc"),
+    log:
+        P.log("image/{image}"),
+    benchmark:
+        P.benchmark("image/{image}")
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        section=lambda w: cfg.canonical(IMAGES[w.image]),
+        confidence=C.infer.confidence,
+        code=code_hash("infer"),
+    script:
+        "../../scripts/image.py"
+
+
+rule download:
+    input:
+        manifest="resources/data.yaml",
+    log:
+        P.log("download"),
+    benchmark:
+        P.benchmark("download")
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        folder=str(samples.data_folder(C.infer.model_dump())),
+    script:
+        "../../scripts/download.py"

@@ -124,8 +124,10 @@ rule figures_inference:
 
 rule figures_measured:
     input:
-        files=[s.file for sample in MEASURED.values() for s in sample.spectra],
+        files=MEASURED_FILES,
+        match=P("measured/match.csv"),
         spectra=expand(P("spectra/{structure_id}.nc"), structure_id=SPECS),
+        index=P("structures/index.csv"),
         edges="resources/edges.yaml",
     output:
         svg=[
@@ -141,11 +143,52 @@ rule figures_measured:
     conda:
         "../../envs/analysis.yaml"
     params:
-        samples=cfg.canonical(C.infer.model_dump(mode="json", include={"samples"})),
+        samples=cfg.canonical(C.infer),
         section=cfg.canonical(C.report),
         code=code_hash("report"),
     script:
         "../../scripts/figures_measured.py"
+
+
+rule figures_series:
+    input:
+        tables=[P(f"inference/{n}.csv") for n, s in MEASURED.items() if s.series],
+    output:
+        svg=figure("series", "series", "Inference", "Li content against voltage"),
+        png=P("figures/series.png"),
+        table=table("series", "series", "Inference", "series"),
+    log:
+        P.log("figures_series"),
+    benchmark:
+        P.benchmark("figures_series")
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        infer=cfg.canonical(C.infer),
+        section=cfg.canonical(C.report),
+        code=code_hash("report"),
+    script:
+        "../../scripts/figures_series.py"
+
+
+rule figures_images:
+    input:
+        maps=[P(f"images/{i}.nc") for i in IMAGES],
+    output:
+        svg=[figure(f"image_{i}", "image", "Inference", f"image {i}") for i in IMAGES],
+        png=[P(f"figures/image_{i}.png") for i in IMAGES],
+    log:
+        P.log("figures_images"),
+    benchmark:
+        P.benchmark("figures_images")
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        infer=cfg.canonical(C.infer),
+        section=cfg.canonical(C.report),
+        code=code_hash("report"),
+    script:
+        "../../scripts/figures_images.py"
 
 
 rule tables:
@@ -204,6 +247,8 @@ rule results:
         rules.figures_attributions.output,
         rules.figures_inference.output if HELD_OUT or MEASURED else [],
         rules.figures_measured.output if MEASURED else [],
+        rules.figures_series.output if SERIES else [],
+        rules.figures_images.output if IMAGES else [],
 
 
 rule report_html:

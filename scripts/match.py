@@ -1,0 +1,14 @@
+"""Shift and width of every measured edge against the simulated ones -> measured/match.csv."""
+
+import pandas as pd
+
+from corefuse import edge_table, files, match, measured, spectra
+from corefuse.config import Infer
+
+settings = Infer.model_validate_json(snakemake.params.section)
+table = edge_table.load(snakemake.input.edges)
+simulated = spectra.read_usable(snakemake.input.spectra)
+index = pd.read_csv(snakemake.input.index)
+matches = {s.name: match.fit_sample(s, table, simulated, index, settings) for s in settings.samples}
+notes = measured.notes(settings.samples, table)
+files.write_csv(snakemake.output[0], match.table(settings.samples, matches, notes))

@@ -1,0 +1,188 @@
+"""EELS spectrum images: every pixel read at once, into maps with their uncertainty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from corefuse import background, measured, readers
+from corefuse.config import TARGETS, Image
+from corefuse.conformal import POSSIBLE_RANGE, residual_quantile
+from corefuse.edge_table import EdgeEntry, EdgeTable
+from corefuse.edges import modality_id
+from corefuse.errors import InputError
+from corefuse.feature_matrix import energy_dim, grid_of
+from corefuse.grid import EnergyGrid, Spectrum, SpectrumError, trapezoid_weights
+from corefuse.infer import Library, choose
+from corefuse.readers import EV_PER_UNIT
+
+MIN_EDGE_TO_NOISE = 2.0  # edge area over its background's std; less is an empty pixel
+PIXEL = "pixel"
+
+
+def read(image: Image, edge_table: EdgeTable) -> xr.Dataset:
+    """The edges of an image on their standard axes: modality (y, x, energy), ``counts`` (y, x).
+
+    Each edge: power law below it off, area 1 over its window, pixel by pixel. A pixel whose edge
+    does not stand out of its background is NaN. The coordinates are those of the file (their unit
+    in ``attrs``).
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, is no image, does not reach over an edge, holds another edge there
+        or has no pixel with it.
+    """
+    try:
+        recorded = readers.read(Path(image.file))
+        scale, offset_ev, notes = measured.axis(image)
+        energy_ev = scale * recorded.energy * EV_PER_UNIT[recorded.unit or "eV"] + offset_ev
+        Spectrum(energy_ev, recorded.mean())
+        counts = _two_directions(recorded)
+        if image.components:
+            from corefuse import eels
+
+            counts = eels.denoised(energy_ev, counts, image.components)
+        dims = tuple(a.name for a in recorded.axes)
+        out = xr.Dataset({"counts": (dims, counts.sum(axis=-1))})
+        for edge in image.edges:
+            out = out.assign(_edge(energy_ev, counts, edge, image, edge_table, dims))
+    except SpectrumError as fault:
+        key = f"infer.images.{image.name}"
+        raise InputError(image.file, key, fault.problem, fault.fix) from None
+    places = {
+        a.name: (a.name, a.offset + a.scale * np.arange(a.size), {"units": a.unit})
+        for a in recorded.axes
+    }
+    return out.assign_coords(places).assign_attrs(notes="; ".join(notes), image=image.name)
+
+
+def maps(prepared: xr.Dataset, library: Library, confidence: float) -> xr.Dataset:
+    """Every target in every pixel, from the model of all edges of the image.
+
+    Per target ``<target>``, ``<target>_low``, ``<target>_high`` (conformal bounds of a value; of a
+    class the variable is its probability and has none), and ``<target>_in_domain``. A pixel is
+    read where all its edges are; the others are NaN and not in domain.
+
+    Raises
+    ------
+    InputError
+        No model was trained on edges of this image.
+    """
+    cube = stacked(prepared)
+    modalities = [str(m) for m in cube.data_vars]
+    out: dict[str, tuple[str, np.ndarray]] = {}
+    used = {}
+    for target in (t for t in TARGETS if t in library.models):
+        model = choose(library.models[target], set(modalities))
+        if model is None:
+            continue
+        used[target] = model.card.subset
+        _check_grids(cube, model.card.grids)
+        x = np.hstack([cube[m].values for m in model.card.grids]).astype(np.float32)
+        there = np.isfinite(x).all(axis=1)
+        low, high = POSSIBLE_RANGE[target]
+        value, known = np.full(len(x), np.nan), np.zeros(len(x), bool)
+        value[there] = np.clip(model.predict_rows(x[there]), low, high)
+        domain = library.domains[model.card.subset]
+        known[there] = domain.parts(x[there]).sum(axis=1) <= domain.threshold
+        out[target] = (PIXEL, value)
+        out[f"{target}_in_domain"] = (PIXEL, known)
+        if model.card.kind != "class":
+            away = (
+                np.inf
+                if model.card.not_learnable
+                else residual_quantile(model.card.residuals, confidence)
+            )
+            out[f"{target}_low"] = (PIXEL, np.clip(value - away, low, high))
+            out[f"{target}_high"] = (PIXEL, np.clip(value + away, low, high))
+    if not out:
+        raise InputError(
+            str(prepared.attrs.get("image")),
+            "edges",
+            f"no model was trained on {', '.join(modalities)}",
+            "name other edges, or add a subset with these to train.subsets",
+        )
+    attrs = {"level": confidence, "subsets": str(used), **prepared.attrs}
+    axes = [str(c) for c in cube.coords if str(c).startswith("energy_")]
+    flat = xr.Dataset(out, cube.coords).drop_vars(axes)
+    return flat.unstack(PIXEL).assign_attrs(attrs)
+
+
+def stacked(prepared: xr.Dataset) -> xr.Dataset:
+    """The edges of a prepared image as (pixel, energy)."""
+    names = [n for n in prepared.data_vars if n != "counts"]
+    return prepared[names].stack({PIXEL: prepared["counts"].dims}).transpose(PIXEL, ...)
+
+
+def _edge(
+    energy_ev: np.ndarray,
+    counts: np.ndarray,
+    edge: str,
+    image: Image,
+    edge_table: EdgeTable,
+    dims: tuple[str, ...],
+) -> dict[str, xr.DataArray]:
+    entry = edge_table[edge]
+    low, high = entry.window_ev
+    if energy_ev[0] > low or energy_ev[-1] < high:
+        raise SpectrumError(
+            f"it reaches from {energy_ev[0]:.1f} to {energy_ev[-1]:.1f} eV, but {edge} needs "
+            f"{low:g} to {high:g} eV",
+            "drop the edge, or correct the axis",
+        )
+    stop_ev = low + measured.POWER_LAW_EV[1]
+    window_ev = stop_ev - image.background_ev, stop_ev
+    fitted = background.power_law(energy_ev, counts, window_ev)
+    used = (energy_ev >= window_ev[0]) & (energy_ev <= high + measured.NEAR_EV)
+    flat = (counts - fitted.values)[..., used]
+    mean = Spectrum(energy_ev[used], flat.mean(axis=tuple(range(flat.ndim - 1))))
+    measured.check_is_edge(mean, edge, edge_table)
+    placed = on_grid(energy_ev[used], flat, entry)
+    weights = _window_weights(entry)
+    area = placed @ weights
+    noise = on_grid(energy_ev[used], fitted.std[..., used], entry) @ weights
+    seen = (area > MIN_EDGE_TO_NOISE * noise) & (area > 0)
+    if not seen.any():
+        raise SpectrumError(f"no pixel holds {edge}", "drop the edge, or move the background")
+    modality = modality_id(edge, "EELS")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        normal = np.where(seen[..., None], placed / area[..., None], np.nan)
+    axis = energy_dim(modality)
+    return {
+        modality: xr.DataArray(normal, {axis: entry.grid.energies_ev}, (*dims, axis)),
+    }
+
+
+def on_grid(energy_ev: np.ndarray, spectra: np.ndarray, entry: EdgeEntry) -> np.ndarray:
+    """Spectra (..., n) at the points of an edge's standard axis, linearly; ends are held."""
+    at = np.clip(entry.grid.energies_ev, energy_ev[0], energy_ev[-1])
+    right = np.clip(np.searchsorted(energy_ev, at), 1, energy_ev.size - 1)
+    share = (at - energy_ev[right - 1]) / (energy_ev[right] - energy_ev[right - 1])
+    return spectra[..., right - 1] * (1 - share) + spectra[..., right] * share
+
+
+def _window_weights(entry: EdgeEntry) -> np.ndarray:
+    energy_ev = entry.grid.energies_ev
+    inside = (energy_ev >= entry.window_ev[0] - 1e-6) & (energy_ev <= entry.window_ev[1] + 1e-6)
+    weights = np.zeros(energy_ev.size)
+    weights[inside] = trapezoid_weights(energy_ev[inside])
+    return weights
+
+
+def _two_directions(recorded: readers.Recorded) -> np.ndarray:
+    if len(recorded.axes) != 2:
+        raise SpectrumError(
+            f"it has {len(recorded.axes)} directions beside the energy, not two",
+            "give a spectrum image, or name a single spectrum under infer.samples",
+        )
+    return recorded.counts
+
+
+def _check_grids(cube: xr.Dataset, grids: Mapping[str, EnergyGrid]) -> None:
+    for modality, grid in grids.items():
+        if grid_of(cube[energy_dim(modality)].values) != grid:
+            raise InputError(modality, "grid", "not the model's energies", "train again")
