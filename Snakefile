@@ -41,4 +41,4 @@ rule all:
 
 
 onstart:
-    progress.watch(ALL_RAW)
+    progress.watch(simulation_jobs())

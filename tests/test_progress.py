@@ -11,12 +11,12 @@ from corefuse import progress
 @pytest.mark.parametrize(
     ("done", "at_start", "total", "elapsed_s", "line"),
     [
-        (4, 0, 4, 100, "all 4 structures done"),
-        (0, 0, 4, 100, "0 of 4 structures done, 4 left, time to go known after the first"),
-        (3, 3, 4, 9, "3 of 4 structures done, 1 left, time to go known after the first"),
-        (1, 0, 4, 60, "1 of 4 structures done, 3 left, about 3 min to go"),
-        (3, 2, 4, 60, "3 of 4 structures done, 1 left, about 1 min to go"),
-        (3, 0, 4, 60, "3 of 4 structures done, 1 left, < 1 min to go"),
+        (4, 0, 4, 100, "all 4 jobs done"),
+        (0, 0, 4, 100, "0 of 4 jobs done, 4 left, time to go known after the first"),
+        (3, 3, 4, 9, "3 of 4 jobs done, 1 left, time to go known after the first"),
+        (1, 0, 4, 60, "1 of 4 jobs done, 3 left, about 3 min to go"),
+        (3, 2, 4, 60, "3 of 4 jobs done, 1 left, about 1 min to go"),
+        (3, 0, 4, 60, "3 of 4 jobs done, 1 left, < 1 min to go"),
     ],
 )
 def test_one_line_says_done_left_and_time_to_go(done, at_start, total, elapsed_s, line):
@@ -69,8 +69,8 @@ def test_a_line_appears_whenever_one_more_is_done(tmp_path, monkeypatch):
     lines = run(files, monkeypatch)
     assert all(line.startswith("[corefuse] simulate: ") and line.endswith("\n") for line in lines)
     assert len(set(lines)) == len(lines)
-    assert "2 of 3 structures done, 1 left" in lines[-2]
-    assert "all 3 structures done" in lines[-1]
+    assert "2 of 3 jobs done, 1 left" in lines[-2]
+    assert "all 3 jobs done" in lines[-1]
 
 
 def test_nothing_is_said_where_all_is_done(tmp_path, monkeypatch):

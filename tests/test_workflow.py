@@ -148,7 +148,7 @@ def test_a_kill_costs_only_what_was_running(killed, finished):
 
 
 def test_a_run_says_how_many_structures_are_left(restarted):
-    assert "[corefuse] simulate: 1 of 4 structures done, 3 left" in restarted.stdout
+    assert "[corefuse] simulate: 1 of 4 jobs done, 3 left" in restarted.stdout
 
 
 def test_the_report_is_one_file_with_every_figure_and_the_config(finished):

@@ -15,8 +15,8 @@ def describe(done: int, done_at_start: int, total: int, elapsed_s: float) -> str
     """One line; the time to go is extrapolated from what this run has finished itself."""
     left = total - done
     if left == 0:
-        return f"simulate: all {total} structures done"
-    line = f"simulate: {done} of {total} structures done, {left} left"
+        return f"simulate: all {total} jobs done"
+    line = f"simulate: {done} of {total} jobs done, {left} left"
     fresh = done - done_at_start
     if fresh == 0:
         return f"{line}, time to go known after the first"

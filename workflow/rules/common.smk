@@ -76,6 +76,12 @@ def batches_of(engine, structure_id):
     return [f"{folder}/batch-{b}-of-{n}.json" for b in range(n)]
 
 
+def simulation_jobs():
+    """What the jobs of the long stage leave behind, to count them."""
+    whole = [P(f"raw/{e}/{s}.nc") for e in ENGINE_EDGES if e not in SITE_ENGINES for s in SPECS]
+    return whole + [b for e in SITE_ENGINES for s in SPECS for b in batches_of(e, s)]
+
+
 def raw_of_others(w):
     """Raw files of the same structure that the engine reads."""
     names, _ = checks.engine_inputs(w.engine, ENGINE_EDGES)
