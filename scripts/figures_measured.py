@@ -10,7 +10,7 @@ settings = Infer.model_validate_json(snakemake.params.samples)
 table = edge_table.load(snakemake.input.edges)
 simulated = spectra.read_usable(snakemake.input.spectra)
 index = pd.read_csv(snakemake.input.index)
-found = pd.read_csv(snakemake.input.match).set_index(["sample", "modality"])
+found = pd.concat(map(pd.read_csv, snakemake.input.match)).set_index(["sample", "modality"])
 rows = []
 outputs = iter(zip(snakemake.output.svg, snakemake.output.png, strict=True))
 for sample in settings.samples:

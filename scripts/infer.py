@@ -7,7 +7,6 @@ from corefuse.config import Sample
 
 if snakemake.params.section:
     found = pd.read_csv(snakemake.input.match).set_index("modality")
-    found = found[found["sample"] == snakemake.wildcards.sample]
     sample = measured.sample(
         Sample.model_validate_json(snakemake.params.section),
         edge_table.load(snakemake.input.edges),

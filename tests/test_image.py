@@ -5,7 +5,7 @@ import xarray as xr
 from hyperspy.api import signals
 
 from corefuse import edge_table, image, infer
-from corefuse.bench_image import image_rows
+from corefuse.bench.images import row as bench_row
 from corefuse.config import Image, Train
 from corefuse.domain import fit_domains
 from corefuse.errors import InputError
@@ -151,9 +151,10 @@ def test_an_image_no_model_knows_is_refused(library, cube):
 
 
 def test_the_bench_row_counts_spectra(library):
-    (row,) = image_rows(library, synthetic.MODALITIES, 0.9)
-    assert row["what"] == "4096 spectra of 3 edges, 2 targets"
-    assert row["spectra_per_second"] > 0
+    row = bench_row(library, synthetic.MODALITIES, 0.9)
+    assert row.of == "4096 pixels, 3 edges, 2 targets"
+    assert row.spectra == 3 * 4096
+    assert row.cpu_seconds > 0
 
 
 def test_the_measured_image_is_read(shared, table):

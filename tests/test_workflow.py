@@ -178,8 +178,9 @@ READ = Counter({"infer": 2, "figures_inference": 1, "tables": 1}) + CONFIG_FILE
 SCORED = Counter(["metrics", "figures_scores", "figures_attributions"]) + READ
 TRAINED = Counter({"train": 2, "attributions": 1}) + SCORED
 DATASET = Counter(["dataset", "domain"]) + TRAINED
-SPECTRA = Counter(["calibrate", "spectra", "figures_spectra", "figures_measured"]) + DATASET
-ONE_SAMPLE = Counter({"infer": 1, "figures_inference": 1, "figures_measured": 1, "tables": 1})
+FITTED = Counter(["match", "figures_measured"])
+SPECTRA = Counter(["calibrate", "spectra", "figures_spectra"]) + FITTED + DATASET
+ONE_SAMPLE = Counter({"infer": 1, "figures_inference": 1, "tables": 1}) + FITTED
 
 EDITS = {
     "one series more": (

@@ -37,9 +37,6 @@ SITE_ENGINES = checks.site_engines(ENGINE_EDGES)
 ALL_RAW = [P(f"raw/{e}/{s}.nc") for e in ENGINE_EDGES for s in SPECS]
 HELD_OUT = [s for s, spec in SPECS.items() if spec.parent_id in C.dataset.holdout_parents]
 MEASURED = {s.name: s for s in C.infer.samples}
-MEASURED_FILES = sorted(
-    {f for s in MEASURED.values() for m in s.spectra for f in (m.file, m.low_loss) if f}
-)
 SERIES = sorted({s.series for s in MEASURED.values() if s.series})
 IMAGES = {i.name: i for i in C.infer.images}
 
@@ -80,6 +77,23 @@ def simulation_jobs():
     """What the jobs of the long stage leave behind, to count them."""
     whole = [P(f"raw/{e}/{s}.nc") for e in ENGINE_EDGES if e not in SITE_ENGINES for s in SPECS]
     return whole + [b for e in SITE_ENGINES for s in SPECS for b in batches_of(e, s)]
+
+
+def measured_files(samples):
+    """Every file of these samples."""
+    return sorted({f for s in samples for m in s.spectra for f in (m.file, m.low_loss) if f})
+
+
+def fitted_with(sample):
+    """A measured sample, then the one whose energy shifts it takes, if it is another."""
+    names = dict.fromkeys([sample, MEASURED[sample].aligned_with or sample])
+    return [MEASURED[name] for name in names]
+
+
+def fit_section(samples):
+    """The part of `infer` that fits these samples to the simulated spectra."""
+    bounds = {"max_shift_ev": C.infer.max_shift_ev, "max_extra_fwhm_ev": C.infer.max_extra_fwhm_ev}
+    return cfg.canonical({"samples": [s.model_dump(mode="json") for s in samples], **bounds})
 
 
 def raw_of_others(w):

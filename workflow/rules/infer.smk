@@ -2,7 +2,7 @@
 
 INPUTS   models/, resources/edges.yaml, measured files, config section `infer`;
          `download`, which nothing asks for by itself: resources/data.yaml
-OUTPUTS  inference/<sample>.csv, measured/match.csv, images/<image>.nc
+OUTPUTS  inference/<sample>.csv, measured/<sample>.csv, images/<image>.nc
 """
 
 
@@ -13,20 +13,20 @@ wildcard_constraints:
 
 rule match:
     input:
-        files=MEASURED_FILES,
+        files=lambda w: measured_files(fitted_with(w.sample)),
         spectra=expand(P("spectra/{structure_id}.nc"), structure_id=SPECS),
         index=P("structures/index.csv"),
         edges="resources/edges.yaml",
     output:
-        P("measured/match.csv"),
+        P("measured/{sample}.csv"),
     log:
-        P.log("match"),
+        P.log("match/{sample}"),
     benchmark:
-        P.benchmark("match")
+        P.benchmark("match/{sample}")
     conda:
         "../../envs/analysis.yaml"
     params:
-        section=cfg.canonical(C.infer),
+        section=lambda w: fit_section(fitted_with(w.sample)),
         code=code_hash("infer"),
     script:
         "../../scripts/match.py"
@@ -35,7 +35,7 @@ rule match:
 rule infer:
     input:
         files=sample_files,
-        match=lambda w: P("measured/match.csv") if w.sample in MEASURED else [],
+        match=lambda w: P(f"measured/{w.sample}.csv") if w.sample in MEASURED else [],
         models=expand(P("models/{target}/{subset}.ubj"), target=C.train.targets, subset=SUBSETS),
         cards=expand(P("models/{target}/{subset}.json"), target=C.train.targets, subset=SUBSETS),
         domain=expand(P("models/domain/{subset}.json"), subset=SUBSETS),

@@ -124,8 +124,8 @@ rule figures_inference:
 
 rule figures_measured:
     input:
-        files=MEASURED_FILES,
-        match=P("measured/match.csv"),
+        files=measured_files(MEASURED.values()),
+        match=[P(f"measured/{s}.csv") for s in MEASURED],
         spectra=expand(P("spectra/{structure_id}.nc"), structure_id=SPECS),
         index=P("structures/index.csv"),
         edges="resources/edges.yaml",
@@ -143,7 +143,7 @@ rule figures_measured:
     conda:
         "../../envs/analysis.yaml"
     params:
-        samples=cfg.canonical(C.infer),
+        samples=fit_section(MEASURED.values()),
         section=cfg.canonical(C.report),
         code=code_hash("report"),
     script:

@@ -9,6 +9,7 @@ from corefuse.bench import (
     cluster,
     core_hole,
     gpaw_cells,
+    images,
     multiplets,
     printed,
     stages,
@@ -20,6 +21,7 @@ SECTIONS = (
     gpaw_cells.rows,
     core_hole.rows,
     stages.rows,
+    images.rows,
     multiplets.rows,
 )
 
