@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corefuse.background import MIN_POINTS, line, mean, power_law
+from corefuse.background import MIN_POINTS, edge_step, line, mean, power_law
 from corefuse.grid import SpectrumError
 
 ENERGY = np.arange(480.0, 600.0, 0.3)
@@ -39,11 +39,12 @@ def test_the_uncertainty_is_that_of_repeated_measurements():
     assert (fitted.std[:, at] > fitted.std[:, np.searchsorted(ENERGY, 505)]).all()
 
 
-def test_a_pre_edge_line_goes_on_below_the_edge():
+def test_a_pre_edge_line_and_the_step_above_it():
     e0, slope = 540.0, 0.002
     mu = 3 - slope * ENERGY + 1.7 * (e0 <= ENERGY) * (1 - 1e-5 * (ENERGY - e0) ** 2)
     below = line(ENERGY, mu, WINDOW)
     assert below.values == pytest.approx(3 - slope * ENERGY)
+    assert edge_step(ENERGY, mu - below.values, e0, (10, 55)) == pytest.approx(1.7)
 
 
 def test_the_mean_is_taken_off_and_nothing_where_there_is_nothing():

@@ -416,6 +416,22 @@ def test_an_xas_glitch_is_noted_and_a_white_line_is_not(table, tmp_path):
     assert notes(spoilt)[0] == f"glitches at {energy[80]:.1f} eV"
 
 
+@pytest.mark.parametrize("scale", [1.0, 40.0])
+def test_absorption_with_a_line_taken_off_is_told_by_its_edge_step(table, tmp_path, scale):
+    """A pre-edge line below, a step of 0.8 above it: on any scale the same unit edge."""
+    energy = np.arange(8240.0, 8420, 0.5)
+    white_line = 0.7 * np.exp(-(((energy - 8350) / 2) ** 2))
+    step = 0.8 * ((energy > 8346) + white_line)
+    mu = scale * (2.0 - 0.002 * (energy - 8300) + step)
+    np.savetxt(tmp_path / "ni.csv", np.c_[energy, mu], delimiter=",")
+    spectrum = {"edge": "Ni K", "technique": "XAS", "file": str(tmp_path / "ni.csv")}
+    found = load(MeasuredSpectrum(**spectrum, background="line"), table)
+    told = next(note for note in found.notes if "step" in note)
+    assert f"step {0.8 * scale:.3g}" in told
+    after = found.spectrum.intensity[found.spectrum.energy_ev > 8370]
+    assert after == pytest.approx(1.0, abs=0.01)
+
+
 @pytest.mark.parametrize(
     ("given", "key"),
     [

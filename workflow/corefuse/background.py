@@ -61,6 +61,22 @@ def line(energy_ev: np.ndarray, counts: np.ndarray, window_ev: tuple[float, floa
     return _weighted_line(x[inside], counts[..., inside], np.ones(int(inside.sum())), x)
 
 
+def edge_step(
+    energy_ev: np.ndarray, flat: np.ndarray, e0_ev: float, post_ev: tuple[float, float]
+) -> float:
+    """Height of an absorption edge: a parabola through the post-edge, read at ``e0_ev``.
+
+    The normalisation of larch's `pre_edge` with nnorm = 2; ``post_ev`` counts from ``e0_ev``.
+
+    Raises
+    ------
+    SpectrumError
+        The post-edge is too short.
+    """
+    inside = _inside(energy_ev, (e0_ev + post_ev[0], e0_ev + post_ev[1]))
+    return float(np.polyval(np.polyfit(energy_ev[inside] - e0_ev, flat[inside], 2), 0.0))
+
+
 def mean(energy_ev: np.ndarray, counts: np.ndarray, window_ev: tuple[float, float]) -> Background:
     """The mean of counts (..., n) over the window, zero where no point is in it."""
     inside = (energy_ev >= window_ev[0]) & (energy_ev < window_ev[1])

@@ -22,6 +22,7 @@ from corefuse.grid import Spectrum, SpectrumError, blurred, normalise
 from corefuse.readers import EV_PER_UNIT
 
 MIN_POINTS = 20  # inside the normalisation window
+POST_EDGE_FROM = 0.25  # of what there is above the edge: past the white line
 PRE_EDGE_EV = 20.0  # how far below the window the background is read
 NEAR_EV = 15.0  # a maximum farther from its edge than this belongs to another one
 LOOK_BELOW_EV = 100.0  # how far below its edge a file may hold another one
@@ -90,6 +91,10 @@ def _load(measured: MeasuredSpectrum, edge_table: EdgeTable) -> Measured:
         notes += ("plural scattering taken out",)
         single = _deconvolved(spectrum, low)
         spectrum = Spectrum(spectrum.energy_ev, single)
+    is_k = EDGES[measured.edge].core_orbital == "1s"  # L3 and L2 stand too near for a post-edge
+    if measured.technique == "XAS" and measured.background == "line" and is_k:
+        spectrum, std, note = _to_unit_step(spectrum, std, entry)
+        notes += (note,)
     _check_is_something(spectrum, entry)
     check_is_edge(spectrum, measured.edge, edge_table)
     prepare(spectrum, entry)
@@ -332,6 +337,23 @@ def _without_background(
     kept = raw.energy_ev >= (window_ev[0] if measured.background != "mean" else -np.inf)
     flat = raw.intensity - fitted.values
     return Spectrum(raw.energy_ev[kept], flat[kept]), fitted.std[kept]
+
+
+def _to_unit_step(
+    spectrum: Spectrum, std: np.ndarray, entry: EdgeEntry
+) -> tuple[Spectrum, np.ndarray, str]:
+    """An absorption edge above its pre-edge line on the scale of its own step, and what that was."""
+    energy_ev, flat = spectrum.energy_ev, spectrum.intensity
+    near = (energy_ev >= entry.window_ev[0]) & (energy_ev <= entry.window_ev[1])
+    e0_ev = float(energy_ev[near][np.argmax(np.gradient(flat[near], energy_ev[near]))])
+    length_ev = float(energy_ev[-1]) - e0_ev
+    step = background.edge_step(energy_ev, flat, e0_ev, (POST_EDGE_FROM * length_ev, length_ev))
+    if step <= 0:
+        return spectrum, std, f"edge at {e0_ev:.1f} eV, its post-edge lies below its pre-edge"
+    below = energy_ev < e0_ev - PRE_EDGE_EV
+    noise = float(flat[below].std()) / step if below.sum() > 2 else np.nan
+    told = f"edge at {e0_ev:.1f} eV, step {step:.3g}, pre-edge scatter {noise:.2%} of it"
+    return Spectrum(energy_ev, flat / step), std / step, told
 
 
 def _absolute_ev(energy: np.ndarray, scale: float, offset_ev: float, unit: str) -> np.ndarray:
