@@ -342,7 +342,7 @@ def _without_background(
 def _to_unit_step(
     spectrum: Spectrum, std: np.ndarray, entry: EdgeEntry
 ) -> tuple[Spectrum, np.ndarray, str]:
-    """An absorption edge above its pre-edge line on the scale of its own step, and what that was."""
+    """An edge above its pre-edge line on the scale of its own step, and what that was."""
     energy_ev, flat = spectrum.energy_ev, spectrum.intensity
     near = (energy_ev >= entry.window_ev[0]) & (energy_ev <= entry.window_ev[1])
     e0_ev = float(energy_ev[near][np.argmax(np.gradient(flat[near], energy_ev[near]))])
