@@ -89,7 +89,7 @@ CORRECTED = {"energy_scale": 1.029, "energy_offset_ev": -5.2}
     "edge, file, axis",
     [
         ("Co L2,3", "eels_si_doped_nmc/TM_Ni_edge.msa", CORRECTED),
-        ("Ni L2,3", "eels_si_doped_nmc/TM_Ni_edge.msa", CORRECTED),
+        ("Ni L2,3", "eels_si_doped_nmc/TM_Co_edge.msa", CORRECTED),
         ("Mn K", "tm_k_references/MnO2_rt_01.xdi", {}),
         ("Ni K", "ni_k_nmc/nmc_exp_xas.json", {}),
     ],
