@@ -11,6 +11,9 @@ export PYTHONPATH := $(CURDIR)/workflow
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
+# They mostly wait for jobs of their own, so they run beside the others.
+SLOW_TESTS := tests/test_end_to_end.py tests/slurm
+
 .PHONY: help setup demo test lint doctor bench docs slurm-profile lock clean
 
 help: ## list the commands
@@ -31,7 +34,11 @@ demo: setup ## the main job end to end on config/config.yaml, with the report at
 test: ## all tests: lint, physics, workflow, report in a browser
 	@envs/setup.sh test
 	@$(MAKE) --no-print-directory lint
-	@python -m pytest
+	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; failed=0; \
+		python -m pytest $(SLOW_TESTS) > "$$log" 2>&1 & slow=$$!; \
+		python -m pytest $(addprefix --ignore=,$(SLOW_TESTS)) || failed=1; \
+		wait $$slow || failed=1; \
+		cat "$$log"; exit $$failed
 
 lint: setup ## ruff, snakefmt, snakemake --lint
 	@ruff check .
