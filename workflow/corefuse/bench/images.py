@@ -13,12 +13,13 @@ from corefuse.image import maps
 from corefuse.infer import Library
 
 SIDE = 64  # pixels
-LIMIT_SPECTRA_PER_S = 2000
-MODALITIES = ("O_K-EELS", "Mn_L23-EELS", "Co_L23-EELS", "Ni_L23-EELS")
+LIMIT_PIXELS_PER_S = 2000
+# all that the demo's EELS has, so that its widest models read
+MODALITIES = ("O_K-EELS", "Li_K-EELS", "Mn_L23-EELS", "Co_L23-EELS", "Ni_L23-EELS")
 
 
 def rows() -> Iterator[Row]:
-    """One row: all targets of the demo, four edges a pixel."""
+    """One row: all targets of the demo, all edges of a pixel."""
     library = Library.load(
         sorted(stages.DEMO.glob("models/*/*.ubj")), sorted(stages.DEMO.glob("models/domain/*"))
     )
@@ -49,6 +50,6 @@ def row(library: Library, modalities: Sequence[str], confidence: float) -> Row:
         f"{pixels} pixels, {len(grids)} edges, {targets} targets",
         seconds,
         pixels * len(grids),
-        limit_s=pixels * len(grids) / LIMIT_SPECTRA_PER_S,
-        note=f"{pixels * len(grids) / seconds:.0f} spectra a second, {pixels / seconds:.0f} pixels",
+        limit_s=pixels / LIMIT_PIXELS_PER_S,
+        note=f"{pixels / seconds:.0f} pixels a second",
     )
