@@ -1,6 +1,6 @@
 """Which sites are computed, and that a batch loses and repeats nothing."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
 from corefuse import engines, files, plan, rawdata, sites
-from corefuse.config import Defect, Relaxation, Sites
+from corefuse.config import Defect, Relaxation, Simulation, Sites
 from corefuse.errors import InputError, NotConvergedError
 
 
@@ -106,7 +106,7 @@ def test_the_planned_batches_hold_every_pick(per_job, select, nearest):
 
 
 @dataclass
-class Toy:
+class Toy(engines.Engine):
     """An engine whose sites give one line each, and that does at a site what it is told."""
 
     misbehave: dict[int, list[Exception]] = field(default_factory=dict)
@@ -264,9 +264,44 @@ def test_a_fault_of_the_set_up_stops_the_batch_and_counts_against_no_site(run):
     assert not list(run.folder.glob("sites/*.deaths"))
 
 
-def test_where_a_program_stands_decides_no_result(run):
-    engine = Toy()
-    run(engine)
-    moved = engines.Job(**vars(run.job) | {"settings": {"a": 1, "command": "/elsewhere"}})
-    run(engine, job=moved)
-    assert len(engine.ran) == 6
+class PerEdge(Toy):
+    """A toy with a radius for each edge."""
+
+    def settings_for(self, edge, settings):
+        return {"radius": settings["radius"][edge]}
+
+
+def test_a_site_depends_on_the_settings_of_its_own_edge(run):
+    engine = PerEdge()
+    radii = {"O K": 6.0, "Ni K": 5.0}
+    for change, ran in (({}, 6), ({"Ni K": 5.5}, 6), ({"O K": 6.5}, 12)):
+        run(engine, job=replace(run.job, settings={"radius": radii | change}))
+        assert len(engine.ran) == ran, change
+
+
+BASE = {"edges": {"O K": "fdmnes", "Ni L2,3": "fdmnes"}, "core_hole": {}}
+HOLES = {"edges": {"O K": "gpaw", "Li K": "gpaw"}, "core_hole": {"O K": "half", "Li K": "half"}}
+
+
+@pytest.mark.parametrize(
+    ("engine", "base", "change", "same"),
+    [
+        ("fdmnes", BASE, {"fdmnes": {"radius_angstrom": {"Ni L2,3": 5}}}, True),
+        ("fdmnes", BASE, {"fdmnes": {"radius_angstrom": {"O K": 5}}}, False),
+        ("fdmnes", BASE, {"fdmnes": {"excited": ["K", "L2,3"]}}, True),
+        ("fdmnes", BASE, {"fdmnes": {"excited": []}}, False),
+        ("fdmnes", BASE, {"fdmnes": {"command": "/elsewhere", "time_limit_hours": 1}}, True),
+        ("feff", BASE, {"feff": {"command": "/elsewhere", "time_limit_hours": 1}}, True),
+        ("feff", BASE, {"feff": {"exchange": 2}}, False),
+        ("gpaw_core_hole", HOLES, {"core_hole": {"O K": "half", "Li K": "full"}}, True),
+        ("gpaw_core_hole", HOLES, {"core_hole": {"O K": "full", "Li K": "half"}}, False),
+    ],
+)
+def test_what_decides_a_site_of_o_k(engine, base, change, same, tmp_path):
+    def digest(raw):
+        settings = Simulation.model_validate(raw).settings(engine)
+        absorber = engines.Absorber("O K", 6)
+        job = engines.Job("a", licoo2(), ("O K",), settings, tmp_path, absorber=absorber)
+        return sites.digest(engines.get(engine), job)
+
+    assert (digest(base) == digest(base | change)) == same

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from corefuse import files, rawdata
+from corefuse.engines import Engine
 
 EDGE = "O K"
 JOURNAL = Path("journal.txt")
 
 
-class ToyEngine:
-    """Follows :class:`corefuse.engines.Engine`."""
+class ToyEngine(Engine):
+    """See the module."""
 
     name = "gpaw_core_hole"
     revision = 1

@@ -100,6 +100,11 @@ def _end_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
+def deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of an engine without those that only say how its program is started."""
+    return {k: v for k, v in settings.items() if k not in ("command", "time_limit_hours")}
+
+
 def command_line(command: Mapping[str, Any], program: str, folder: Path) -> list[str]:
     """Words that start one program in ``folder``: plainly, with its module, or in its container."""
     words = shlex.split(program)

@@ -24,7 +24,6 @@ from corefuse.config import Sites
 from corefuse.edges import EDGES
 from corefuse.errors import InputError
 
-DECIDE_NOTHING = ("command", "time_limit_hours")  # settings: how a program is started
 DEATHS = 2  # a site at which the job died so often is set aside: the rest gets done
 
 
@@ -102,10 +101,11 @@ def run_batch(
 
 
 def digest(engine: engines.Engine, job: engines.Job) -> str:
-    """Hash of what a site's result depends on: structure, absorber, settings, engine."""
+    """Hash of what a site's result depends on: structure, absorber, its settings, engine."""
+    assert job.absorber is not None
     content = (
         job.structure.to_json(),
-        files.dumps({k: v for k, v in job.settings.items() if k not in DECIDE_NOTHING}),
+        files.dumps(dict(engine.settings_for(job.absorber.edge, job.settings))),
         repr(job.absorber),
         f"{engine.name} {engine.revision}",
     )

@@ -86,6 +86,14 @@ class Engine(Protocol):
         """
         ...
 
+    def settings_for(self, edge: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What of the settings decides the result of a site at this edge.
+
+        Everything, unless an engine has settings for each edge or for how its program is started:
+        a site is computed again only when what this returns for its own edge has changed.
+        """
+        return settings
+
     def begin(self, job: Job, folder: Path, start: Path) -> None:
         """Of a ``per_site`` engine: make the file that all runs of a structure start from.
 

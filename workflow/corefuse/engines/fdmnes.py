@@ -21,7 +21,7 @@ from pymatgen.core import Element, Lattice, Structure
 
 from corefuse import external, files, rawdata
 from corefuse.edges import EDGES
-from corefuse.engines import Absorber, Job
+from corefuse.engines import Absorber, Engine, Job
 from corefuse.errors import InputError, NotConvergedError
 
 KEY = "simulation.fdmnes.command"
@@ -38,7 +38,7 @@ _DELTA = re.compile(r"Delta energy =\s*(\S+)\s*>\s*(\S+) eV")
 _UNKNOWN = re.compile(r"following line is not understood\s*:\s*\n\s*(\S+)")
 
 
-class FdmnesEngine:
+class FdmnesEngine(Engine):
     """See the module; follows :class:`corefuse.engines.Engine`."""
 
     name = "fdmnes"
@@ -69,6 +69,13 @@ class FdmnesEngine:
         self.prepare(job, folder)
         self.run(folder)
         return str(self.parse(folder).attrs["binary_version"])
+
+    def settings_for(self, edge: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Of the radii and the excited edges, those of this edge."""
+        return external.deciding(settings) | {
+            "radius_angstrom": settings["radius_angstrom"][edge],
+            "excited": is_excited(edge, settings),
+        }
 
     def begin(self, job: Job, folder: Path, start: Path) -> None:
         """Nothing to share: FDMNES makes its potential around each absorber."""
@@ -174,7 +181,7 @@ def input_text(
     Lengths in angstrom, angles in degrees, fractional positions.
     """
     level = {"1s": "K", "2p": "L23"}[EDGES[edge].core_orbital]
-    excited = {"K": "K", "L23": "L2,3"}[level] in settings["excited"]
+    excited = is_excited(edge, settings)
     number = Element(EDGES[edge].element).Z
     switches = {
         "Energpho": settings["energpho"],
@@ -202,6 +209,11 @@ def input_text(
         ["End"],
     ]
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+
+
+def is_excited(edge: str, settings: Mapping[str, Any]) -> bool:
+    """Whether the absorber has a core hole at this edge, e.g. ``Ni L2,3``."""
+    return edge.split()[1] in settings["excited"]
 
 
 def refuse(error: str) -> None:

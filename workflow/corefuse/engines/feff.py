@@ -23,7 +23,7 @@ from pymatgen.core import Element, Lattice, Structure
 
 from corefuse import external, files, rawdata
 from corefuse.edges import EDGES
-from corefuse.engines import Absorber, Job
+from corefuse.engines import Absorber, Engine, Job
 from corefuse.errors import NotConvergedError
 
 KEY = "simulation.feff.command"
@@ -40,7 +40,7 @@ _CONVERGED = re.compile(r"Convergence reached in\s+(\d+) iterations")
 _ITERATION = re.compile(r"New Fermi level:.*Charge distance=\s*(\S+)")
 
 
-class FeffEngine:
+class FeffEngine(Engine):
     """See the module; follows :class:`corefuse.engines.Engine`."""
 
     name = "feff"
@@ -71,6 +71,10 @@ class FeffEngine:
         self.prepare(job, folder)
         self.run(folder)
         return str(self.parse(folder).attrs["binary_version"])
+
+    def settings_for(self, edge: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The physics, the same for all edges."""
+        return external.deciding(settings)
 
     def begin(self, job: Job, folder: Path, start: Path) -> None:
         """Nothing to share: FEFF makes its potential around each absorber."""

@@ -27,7 +27,7 @@ from scipy.special import expit
 
 from corefuse import files, launch, rawdata, structures
 from corefuse.edges import EDGES, Edge
-from corefuse.engines import Job
+from corefuse.engines import Engine, Job
 from corefuse.errors import InputError, NotConvergedError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ BAND_BOTTOM_EV = 24.0  # depth below E_F of the free-electron-like band bottom (
 SCF_SPARE_BANDS = 0.15  # empty bands of the SCF, share of the occupied ones
 
 
-class GpawEngine:
+class GpawEngine(Engine):
     """See the module; follows :class:`corefuse.engines.Engine`."""
 
     name = "gpaw"

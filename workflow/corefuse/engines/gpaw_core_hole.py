@@ -21,7 +21,7 @@ from scipy.special import expit
 
 from corefuse import files, launch, rawdata
 from corefuse.edges import EDGES
-from corefuse.engines import Job
+from corefuse.engines import Engine, Job
 from corefuse.engines import gpaw as initial
 from corefuse.errors import NotConvergedError
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 HOLES = {"half": 0.5, "full": 1.0}
 
 
-class GpawCoreHoleEngine:
+class GpawCoreHoleEngine(Engine):
     """See the module; follows :class:`corefuse.engines.Engine`."""
 
     name = "gpaw_core_hole"
@@ -48,6 +48,10 @@ class GpawCoreHoleEngine:
     def check(self, settings: Mapping[str, Any], folder: Path) -> str:
         """As GPAW without a hole."""
         return initial.ENGINE.check(settings, folder)
+
+    def settings_for(self, edge: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Of the holes, that of this edge."""
+        return dict(settings) | {"core_hole": settings["core_hole"][edge]}
 
     def begin(self, job: Job, folder: Path, start: Path) -> None:
         """The ground state without a hole, with its wave functions, as GPAW's ``.gpw``."""

@@ -30,7 +30,7 @@ from pymatgen.core import Structure
 
 from corefuse import files, ions, ligand_field, multiplet, rawdata, structures, valence
 from corefuse.edges import EDGES
-from corefuse.engines import Job
+from corefuse.engines import Engine, Job
 from corefuse.errors import InputError, NotConvergedError
 
 AXIS_EV = np.arange(-240, 601) * rawdata.STEP_EV  # -12 to 30 eV about the L3 maximum
@@ -53,7 +53,7 @@ class Site:
     vectors: np.ndarray
 
 
-class MultipletEngine:
+class MultipletEngine(Engine):
     """See the module; follows :class:`corefuse.engines.Engine`."""
 
     name = "multiplet"
