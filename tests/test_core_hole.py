@@ -49,7 +49,7 @@ def test_no_hole_is_the_same_by_either_road(stored, cell):
 
 
 def test_the_default_is_as_near_to_the_measured_edge_of_an_nmc_as_a_hole(root, shared, monkeypatch):
-    """A full hole gains 0.004 on the NMC cell, at a run for each site: not worth being default."""
+    """A hole takes a run for each site and is no nearer on the NMC cell: no default."""
     monkeypatch.syspath_prepend(root / "tests" / "reference")
     monkeypatch.chdir(root)
     sys.modules.pop("compare_core_hole", None)

@@ -151,7 +151,7 @@ def test_spectra_have_unit_area_and_absent_elements_none(results):
     assert not spectra["Li_K-EELS"].any()
     assert not spectra["Mn_L23-EELS"].any()
     oxygen = spectra["O_K-EELS"]
-    window = oxygen.sel(energy_O_K=slice(525, 555))
+    window = oxygen.sel(energy_O_K=slice(525, 549))
     assert np.isclose(window.integrate("energy_O_K"), 1, atol=0.01)
 
 

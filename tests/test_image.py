@@ -88,7 +88,7 @@ def test_denoised_pixels_are_nearer_to_the_truth(table, tmp_path):
     ("change", "problem"),
     [
         ({"edges": ["Ni L2,3"]}, "no pixel holds|from Ni L2,3"),
-        ({"edges": ["Li K"]}, "but Li K needs 52 to 84"),
+        ({"edges": ["Li K"]}, "but Li K needs 52 to 74"),
         ({"energy_offset_ev": 40.0}, "from O K"),
         ({"components": 99}, "99 components of 8 pixels"),
     ],

@@ -128,7 +128,7 @@ def with_line(number, text):
             "cover",
         ),
         ("o.csv", rows(ENERGY[:100], INTENSITY[:100]), {}, "515.0 to 544.7 eV", "cover"),
-        ("o.csv", rows(ENERGY[::10], INTENSITY[::10]), {}, "only 10 points", "at least 20"),
+        ("o.csv", rows(ENERGY[::10], INTENSITY[::10]), {}, "only 8 points", "at least 20"),
         ("o.csv", rows(ENERGY, 0 * INTENSITY), {}, "not positive", "rises at the edge"),
         ("o.csv", rows(ENERGY, -INTENSITY), {}, "not positive", "rises at the edge"),
         ("o.spc", PLAIN, {}, "type .spc", "save it as .csv"),
@@ -299,7 +299,7 @@ def test_the_measured_nickel_series_covers_its_window(shared, table, tmp_path):
         file = tmp_path / f"{number}.csv"
         np.savetxt(file, np.c_[np.linspace(8.330, 8.370, 100), intensity], delimiter=",")
         measured = MeasuredSpectrum(edge="Ni K", technique="XAS", file=str(file), energy_unit="keV")
-        assert np.isfinite(prepare(read(measured, table), table["Ni K"])).sum() >= 159
+        assert np.isfinite(prepare(read(measured, table), table["Ni K"])).all()
 
 
 def test_a_saturated_detector_is_refused(oxygen):
@@ -312,7 +312,7 @@ def test_a_saturated_detector_is_refused(oxygen):
 
 def test_an_edge_below_its_background_is_refused(oxygen):
     """As after a background fitted too steep: it crosses the edge."""
-    sunk = INTENSITY - 0.09 * np.clip(ENERGY - 535, 0, None)
+    sunk = INTENSITY - 0.12 * np.clip(ENERGY - 535, 0, None)
     with pytest.raises(InputError, match=r"of the points .* are below the background"):
         oxygen(rows(ENERGY, sunk))
 

@@ -7,6 +7,7 @@ from corefuse import edge_table, files
 from corefuse.calibration import calibrate
 from corefuse.config import Spectra
 from corefuse.edges import EDGES
+from corefuse.errors import InputError
 from corefuse.features import feature_energy, pre_edge_metrics
 from corefuse.grid import SpectrumError, window_area
 from corefuse.rawdata import failed, of_edge
@@ -206,8 +207,19 @@ def test_edges_of_several_engines_are_put_together(raw, processed, settings, tab
     assert out.attrs["reason"] == "multiplet: died"
 
 
+def test_states_that_end_before_the_window_are_an_error(settings, table, calibration):
+    """Beyond them a spectrum falls for lack of states, which no measured one does."""
+    low = rawdata.dataset([rawdata.channel("O K", O_PEAKS, shift_ev=-20.0)], "s7")
+    with pytest.raises(InputError) as caught:
+        process({"gpaw": low}, settings, table, calibration)
+    assert caught.value.file == "raw/gpaw/s7.nc"
+    assert caught.value.key == "O K"
+    assert "ends 5." in caught.value.problem
+    assert "simulation.gpaw.spectrum_max_ev" in caught.value.fix
+
+
 def test_spectra_far_from_their_window_are_an_error(settings, table, calibration):
-    far = rawdata.dataset([rawdata.channel("O K", O_PEAKS, shift_ev=-300.0)])
+    far = rawdata.dataset([rawdata.channel("O K", O_PEAKS, shift_ev=300.0)])
     with pytest.raises(SpectrumError, match="not positive"):
         process({"gpaw": far}, settings, table, calibration)
 

@@ -297,7 +297,7 @@ BAD_SPECTRA = {
         spectrum(ENERGIES, [float("nan") if e == 540 else 1.0 for e in ENERGIES]),
         "intensity is nan",
     ),
-    "of another edge": (spectrum([e + 300 for e in ENERGIES]), "but O K needs 525 to 555 eV"),
+    "of another edge": (spectrum([e + 300 for e in ENERGIES]), "but O K needs 525 to 549 eV"),
     "in keV": (spectrum([e / 1000 for e in ENERGIES]), "look like keV"),
 }
 BAD_CONFIGS = {  # edited key, value, key in the message, part of the problem

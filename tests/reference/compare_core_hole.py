@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from corefuse import calibration, config, edge_table, features, files, measured, spectra
+from corefuse.grid import EnergyGrid
 
 EDGE, MODALITY = "O K", "O_K-EELS"
 HERE = Path(__file__).parent / "core_hole"
@@ -27,14 +28,16 @@ SETTINGS = config.Spectra.model_validate(
 FILE = "eels_si_doped_nmc/TM_oxygen_edge.msa"
 CORRECTION = {"energy_scale": 1.029, "energy_offset_ev": -5.2}
 CELLS, HOLES = ("LiCoO2", "NMC211"), ("none", "half", "full")
-COMPARED_EV = (525.0, 555.0)
+COMPARED_EV = (525.0, 550.0)
+GRID = EnergyGrid(start_ev=515, stop_ev=553, step_ev=0.2)  # room for the shifts
 SHIFTS_EV = np.arange(-8.0, 8.01, 0.05)
 
 
 def curves(folder: Path) -> tuple[np.ndarray, np.ndarray, dict[tuple[str, str], np.ndarray]]:
     """Axis (eV), the measured edge on it, and (cell, core hole) -> the simulated one."""
     table = edge_table.load("resources/edges.yaml")
-    entry = table[EDGE]
+    entry = table[EDGE].model_copy(update={"grid": GRID})
+    table = table | {EDGE: entry}
     energy_ev = entry.grid.energies_ev
     asked = config.MeasuredSpectrum(
         edge=EDGE, technique="EELS", file=str(folder / FILE), **CORRECTION

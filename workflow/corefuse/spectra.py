@@ -12,11 +12,19 @@ import xarray as xr
 from corefuse.broadening import bound_kernel, broadened, edge_kernel, sharpest_technique
 from corefuse.calibration import Calibration, EdgeCalibration
 from corefuse.config import Spectra, canonical
-from corefuse.edge_table import EdgeTable, lines
+from corefuse.edge_table import EdgeEntry, EdgeTable, lines
 from corefuse.edges import EDGES, modality_id, split_modality
+from corefuse.errors import InputError
 from corefuse.files import read_netcdf
 from corefuse.grid import EnergyGrid, window_area
 from corefuse.rawdata import holds_all_levels, of_edge, site_mean, site_std
+
+REACH_KEYS = {
+    "gpaw": "simulation.gpaw.spectrum_max_ev",
+    "gpaw_core_hole": "simulation.gpaw.spectrum_max_ev",
+    "fdmnes": "the end of simulation.fdmnes.range_ev",
+    "feff": "simulation.feff.k_max_per_angstrom",
+}
 
 
 def process(
@@ -39,6 +47,8 @@ def process(
         An edge that has spectra has no calibration.
     SpectrumError
         A spectrum has no area in its window.
+    InputError
+        The states of a site end before the window of its edge.
     """
     first = next(iter(raw.values()))
     attrs = {
@@ -124,6 +134,7 @@ def _edge_dataset(
         name = modality_id(edge, technique)
         mean = std = np.zeros(len(energy_ev))
         if not absent:
+            _check_reach(channels, edge, edge_table[edge], calibration)
             sites = site_spectra(channels, edge, technique, settings, edge_table, calibration)
             mean, std = site_mean(sites.values, channels), site_std(sites.values, channels)
         out[name] = (_axis(edge), mean, {"units": "1/eV"})
@@ -134,6 +145,24 @@ def _edge_dataset(
         dos = _mean_dos(channels, edge, settings, edge_table[edge].grid, known)
     out[f"dos_{EDGES[edge].id}"] = (("l", _axis(edge)), dos, {"units": "states/eV"})
     return out.assign_coords(l=[0, 1, 2])
+
+
+def _check_reach(
+    channels: xr.Dataset, edge: str, entry: EdgeEntry, calibration: Calibration
+) -> None:
+    """Whether every site's states reach to the end of the window; bound ones do, all are there."""
+    if holds_all_levels(channels):
+        return
+    raw_ev, shifts_ev = _placed(channels, _calibrated(edge, channels, calibration))
+    missing_ev = entry.window_ev[1] - (raw_ev[-1] + shifts_ev.min())
+    if missing_ev > 0:
+        structure, engine = channels.attrs["structure_id"], channels.attrs["engine"]
+        raise InputError(
+            f"raw/{engine}/{structure}.nc",
+            edge,
+            f"{structure} ends {missing_ev:.1f} eV before its window does, at {raw_ev[-1]:g} eV",
+            f"raise {REACH_KEYS.get(engine, 'its reach')} by that much, or simulate another edge",
+        )
 
 
 def _mean_dos(
