@@ -87,6 +87,10 @@ def test_a_missing_key_says_so(section, key):
     assert err.fix.startswith(f"add {key}")
 
 
+CO_RICH_VACANCIES = {  # one Co has six oxygens
+    **{"grade": "NC31", "stoichiometry": {"Ni": 0.75, "Co": 0.25}, "formula_units": 4},
+    "defects": [{}, {"oxygen_vacancies": 7, "vacancy_next_to": "Co"}],
+}
 CO_SERIES = [{"grade": "LiCoO2", "defects": [{"antisite_pairs": 1}]}]
 SPECTRUM = {"edge": "O K", "technique": "EELS", "file": "mine.csv"}
 # edited key: value, key named (the edited one if empty), part of the problem, part of the fix
@@ -127,6 +131,9 @@ FAULTS = [
     (f"{SERIES}.stoichiometry", {"Ni": 1.5}, f"{SERIES}.stoichiometry.Ni", "1.5", "equal to 1"),
     ("structures.series.1", {"grade": "LiNiO2"}, "structures.series", "more than once", "drop"),
     ("structures.series", [], "", "[]", "at least 1 item"),
+    # decorations
+    (f"{SERIES}.decorations", 2, "", "LiNiO2 has one metal", "drop decorations"),
+    ("structures.series.2.decorations", 9, "", "9 decorations, but Ni1Co1 has 3", "use 3 or a"),
     # lithium
     (f"{SERIES}.li_content", [1.2], "", "1.2 is out of range", "between 0 and 1"),
     (f"{SERIES}.li_content", [-0.5], "", "-0.5 is out of range", "between 0 and 1"),
@@ -145,6 +152,10 @@ FAULTS = [
     ),
     (f"{SERIES}.defects", [{"oxygen_vacancies": 4}], f"{SERIES}.defects.0", "all oxygen", "fewer"),
     (f"{SERIES}.defects", [{"vacancy_next_to": "Mn"}], f"{SERIES}.defects.0", "no Mn", "one of Ni"),
+    (
+        *("structures.series.2", CO_RICH_VACANCIES, "structures.series.2.defects.1"),
+        *("no oxygen next to Co is left", "fewer oxygen_vacancies"),
+    ),
     (f"{SERIES}.defects", [{"excess_ni": -1}], f"{SERIES}.defects.0.excess_ni", "-1", "0"),
     (f"{SERIES}.defects", [], "", "[]", "at least 1 item"),
     # training
@@ -155,8 +166,8 @@ FAULTS = [
     ("train.subsets", {"mine": []}, "train.subsets.mine", "empty", "O_K-XAS"),
     ("train.subsets", {"mine": "eels"}, "train.subsets.mine", "'eels'", "'XAS' or 'EELS'"),
     ("train.subsets", {}, "", "no modality", "all: [all]"),
-    ("train.outer_folds", 4, "", "4 folds need as many parents, 3 are", "fewer folds"),
-    ("train.inner_folds", 3, "", "3 folds need as many parents, 2 are", "fewer folds"),
+    ("train.outer_folds", 4, "", "4 folds need as many different parents, 3 are", "fewer folds"),
+    ("train.inner_folds", 3, "", "3 folds need as many different parents, 2 are", "fewer folds"),
     ("train.trials", "many", "", "'many'", "integer"),
     ("train.trials", 2.5, "", "2.5", "integer"),
     # held-out parents and measured samples
@@ -197,6 +208,13 @@ def test_a_fault_names_key_and_fix(edit, value, key, problem, fix):
     assert err.key == (key or edit)
     assert problem in err.problem
     assert fix in err.fix
+
+
+def test_one_crystal_in_two_cells_counts_once_for_the_folds():
+    again = [*toy.CONFIG["structures"]["series"], {"grade": "LiNiO2", "formula_units": 4}]
+    raw = toy.edited("structures.series", again)
+    err = fault(toy.edited("train.outer_folds", 4, raw))
+    assert "4 folds need as many different parents, 3 are left" in err.problem
 
 
 def test_an_edge_of_an_element_that_no_structure_contains():

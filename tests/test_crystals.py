@@ -100,33 +100,47 @@ METALS = st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(0, 3)).filt
 
 
 @settings(max_examples=15, deadline=None)
-@given(METALS, st.integers(0, 3), st.integers(0, 2))
-def test_decoration_keeps_the_composition(counts, decoration, seed):
+@given(METALS, st.integers(0, 2))
+def test_decoration_keeps_the_composition(counts, seed):
     metals = {m: n for m, n in zip(("Ni", "Mn", "Co"), counts, strict=True) if n}
-    host, arrangement, _ = crystals.decorated_host(metals, decoration, seed)
+    [(host, arrangement)] = crystals.decorations(metals, 1, seed)
     assert len(arrangement) == len(sites_of(host, TM_LAYER)) == sum(metals.values())
     assert {m: arrangement.count(m) for m in arrangement} == metals
 
 
 @pytest.mark.parametrize("metals", [{"Ni": 2, "Mn": 1, "Co": 1}, {"Ni": 6, "Mn": 2, "Co": 2}])
 def test_decorations_are_different_crystals(metals):
-    found = []
-    for decoration in range(4):
-        host, arrangement, repeats = crystals.decorated_host(metals, decoration, 1)
-        assert not repeats
-        found.append(
-            Structure(host.lattice, full(host, arrangement), host.frac_coords),
-        )
+    found = [
+        Structure(host.lattice, full(host, arrangement), host.frac_coords)
+        for host, arrangement in crystals.decorations(metals, 4, 1)
+    ]
     matcher = StructureMatcher(scale=False)
     assert not any(matcher.fit(a, b) for a, b in combinations(found, 2))
 
 
-def test_decorations_repeat_where_the_cell_has_no_more():
-    _, first, repeats = crystals.decorated_host({"Co": 4}, 0, 1)
-    assert (first, repeats) == (["Co"] * 4, False)
-    host, again, repeats = crystals.decorated_host({"Co": 4}, 1, 1)
-    assert (again, repeats) == (["Co"] * 4, True)
-    assert width(host) == pytest.approx(width(widest(4)), abs=1e-6)
+@pytest.mark.parametrize(("metals", "there"), [({"Co": 4}, 1), ({"Ni": 1, "Mn": 1}, 3)])
+def test_a_crystal_is_never_delivered_twice(metals, there):
+    assert len(crystals.decorations(metals, there, 1)) == there
+    with pytest.raises(ValueError, match=rf"has {there} distinct .*\|use {there} or a larger cell"):
+        crystals.decorations(metals, there + 1, 1)
+
+
+@pytest.mark.parametrize("metals", [{"Co": 1}, {"Ni": 2, "Mn": 1, "Co": 1}])
+def test_an_arrangement_has_one_name_in_every_cell(metals):
+    [(host, arrangement)] = crystals.decorations(metals, 1, 1)
+    repeated = Structure(host.lattice, full(host, arrangement), host.frac_coords)
+    repeated.add_site_property("sublattice", host.site_properties["sublattice"])
+    repeated = repeated * [[1, 1, 0], [0, 2, 0], [0, 0, 1]]
+    layer = sites_of(repeated, TM_LAYER)
+    names = [repeated[i].specie.symbol for i in layer]
+    assert len(names) == 2 * len(arrangement)
+    assert crystals.arrangement_id(repeated, names) == crystals.arrangement_id(host, arrangement)
+
+
+def test_different_arrangements_have_different_names():
+    cells = crystals.decorations({"Ni": 2, "Mn": 1, "Co": 1}, 5, 1)
+    others = [*crystals.decorations({"Ni": 4}, 1, 1), *crystals.decorations({"Co": 4}, 1, 1)]
+    assert len({crystals.arrangement_id(*cell) for cell in [*cells, *others]}) == 7
 
 
 def test_the_first_arrangement_is_nearest_a_random_alloy():
@@ -150,9 +164,9 @@ def test_the_first_arrangement_is_nearest_a_random_alloy():
 
 def test_a_seed_fixes_the_arrangement():
     metals = {"Ni": 6, "Mn": 2, "Co": 2}
-    first = crystals.decorated_host(metals, 0, 1, "a")
-    assert crystals.decorated_host(metals, 0, 1, "a") == first
-    assert crystals.decorated_host(metals, 0, 2, "a")[1] != first[1]
+    [first] = crystals.decorations(metals, 1, 1, "a")
+    assert crystals.decorations(metals, 1, 1, "a") == [first]
+    assert crystals.decorations(metals, 1, 2, "a")[0][1] != first[1]
 
 
 @given(METALS, st.data())
@@ -174,7 +188,7 @@ def test_formal_charges_of_nmc():
 
 def test_coulomb_energy_is_that_of_the_real_cell():
     metals = {"Ni": 3, "Mn": 1, "Co": 1}
-    host, arrangement, _ = crystals.decorated_host(metals, 0, 1)
+    [(host, arrangement)] = crystals.decorations(metals, 1, 1)
     occupation = full(host, arrangement)
     kept = [0, 3]
     charges = crystals.formal_charges(metals, 2) | {"Li": 1.0, "O": -2.0}
@@ -189,7 +203,7 @@ def test_coulomb_energy_is_that_of_the_real_cell():
 
 
 def test_swaps_find_the_lowest_order_of_all():
-    host, arrangement, _ = crystals.decorated_host({"Ni": 6, "Mn": 1, "Co": 1}, 0, 1)
+    [(host, arrangement)] = crystals.decorations({"Ni": 6, "Mn": 1, "Co": 1}, 1, 1)
     occupation = full(host, arrangement)
     kept = crystals.lithium_sites(host, occupation, 4, "ewald", None, 1, "p")
     coulomb = CoulombOrdering(host, occupation, 4)

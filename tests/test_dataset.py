@@ -33,6 +33,7 @@ def index_of(n: int) -> pd.DataFrame:
         {
             "structure_id": [f"s{i}" for i in range(n)],
             "parent_id": [f"p{i // 2}" for i in range(n)],
+            "arrangement": [f"a{i // 2}" for i in range(n)],
             "v_o_count": [i % 2 for i in range(n)],
             "antisite_count": [2 * (i == 3) for i in range(n)],
             **rows,
@@ -87,6 +88,13 @@ def test_more_structures_views_or_modalities_change_no_other_view():
 def test_held_out_parents_are_left_out():
     settings = SETTINGS.model_copy(update={"holdout_parents": ["p1"]})
     assert set(built(settings=settings).dataset["group"].to_numpy()) == {"p0", "p2"}
+
+
+def test_parents_of_the_same_crystal_are_one_group_and_held_out_together():
+    index = index_of(6).assign(arrangement=["a", "a", "b", "b", "a", "a"])
+    assert set(built(index=index).dataset["group"].to_numpy()) == {"p0", "p1"}
+    settings = SETTINGS.model_copy(update={"holdout_parents": ["p2"]})
+    assert set(built(settings=settings, index=index).dataset["group"].to_numpy()) == {"p1"}
 
 
 def test_failed_structures_are_listed_with_their_reason_even_if_held_out():

@@ -10,7 +10,7 @@ from corefuse.config import Defect
 from corefuse.crystals import LI_LAYER, OXYGEN, TM_LAYER, VACANT, sites_of
 
 METALS = {"Ni": 3, "Mn": 2, "Co": 1}
-HOST, ARRANGEMENT, _ = crystals.decorated_host(METALS, 0, 1)
+[(HOST, ARRANGEMENT)] = crystals.decorations(METALS, 1, 1)
 PERFECT = [*["Li"] * 6, *ARRANGEMENT, *["O"] * 12]
 
 
@@ -64,7 +64,7 @@ def test_an_antisite_pair_keeps_the_composition():
 
 
 def test_an_antisite_pair_is_the_nearest_there_is():
-    host, metals, _ = crystals.decorated_host({"Ni": 11, "Mn": 1}, 0, 1)
+    [(host, metals)] = crystals.decorations({"Ni": 11, "Mn": 1}, 1, 1)
     perfect = [*["Li"] * 12, *metals, *["O"] * 24]
     distance = {
         (i, j): host.get_distance(i, j)

@@ -129,12 +129,17 @@ def test_defects_of_a_parent_sit_on_one_host():
     assert np.allclose(perfect.frac_coords[kept], defective.frac_coords)
 
 
-def test_decorations_differ_and_say_when_they_cannot():
+def test_decorations_are_different_crystals_and_say_so():
     first, second = (structures.build(spec(decorations=n)) for n in (1, 2))
     assert first != second
-    assert not second.properties["decoration_repeats"]
-    repeated = structures.build(spec(grade="LiNiO2", stoichiometry=None, decorations=2))
-    assert repeated.properties["decoration_repeats"]
+    assert first.properties["arrangement"] != second.properties["arrangement"]
+
+
+def test_one_crystal_in_two_cells_is_one_arrangement():
+    small, large = (
+        structures.build(spec(grade="LiNiO2", stoichiometry=None, formula_units=n)) for n in (1, 4)
+    )
+    assert small.properties["arrangement"] == large.properties["arrangement"]
 
 
 def test_the_record_keeps_the_place_of_the_vacancy(made):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from corefuse.config import Config
+from corefuse import plan
+from corefuse.config import Config, Structures
 from corefuse.errors import InputError
 from corefuse.plan import StructureSpec
 
@@ -23,7 +24,7 @@ def before_start(
         engines.check_edges(engine, edges, config_file)
     _check_programs(config, config_file)
     _check_edges_occur(config, specs, config_file)
-    _check_parents(config, specs, config_file)
+    _check_parents(config, arrangements(config.structures, config_file), config_file)
     _check_sample_names(config, specs, config_file)
     if config.infer.samples:
         from corefuse import edge_table, measured  # numpy and readers, only when needed
@@ -48,6 +49,33 @@ def _check_programs(config: Config, config_file: str) -> None:
                 external.locate(command.model_dump(), program, f"simulation.{engine}.command")
             except InputError as err:
                 raise InputError(config_file, err.key, err.problem, err.fix) from None
+
+
+def arrangements(section: Structures, config_file: str) -> dict[str, str]:
+    """Arrangement of the metals of every parent; parents that share one are the same crystal.
+
+    Raises
+    ------
+    InputError
+        A cell has fewer arrangements than decorations, or no room for the vacancies asked for.
+    """
+    from corefuse import crystals, structures  # pymatgen
+
+    found = {}
+    for i, series in enumerate(section.series):
+        key = "decorations"
+        try:
+            specs = list(plan.of_series(section, series))
+            cells = structures.decorations(specs[0], series.decorations)
+            names = [crystals.arrangement_id(*cell) for cell in cells]
+            for spec in specs:
+                found[spec.parent_id] = names[spec.decoration]
+                key = f"defects.{series.defects.index(spec.defect)}"
+                structures.check_room(spec, *cells[spec.decoration])
+        except ValueError as fault:
+            problem, _, fix = str(fault).partition("|")
+            raise InputError(config_file, f"structures.series.{i}.{key}", problem, fix) from None
+    return found
 
 
 def engine_revision(engine: str) -> int:
@@ -87,18 +115,18 @@ def _check_edges_occur(
             )
 
 
-def _check_parents(config: Config, specs: Mapping[str, StructureSpec], config_file: str) -> None:
-    parents = {s.parent_id for s in specs.values()}
+def _check_parents(config: Config, crystal_of: Mapping[str, str], config_file: str) -> None:
     for parent in config.dataset.holdout_parents:
-        if parent not in parents:
+        if parent not in crystal_of:
             raise InputError(
                 config_file,
                 "dataset.holdout_parents",
                 f"no parent is called {parent!r}",
-                f"use some of {', '.join(sorted(parents))}",
+                f"use some of {', '.join(sorted(crystal_of))}",
             )
     outer, inner = config.train.outer_folds, config.train.inner_folds
-    left = len(parents) - len(set(config.dataset.holdout_parents))
+    held_out = {crystal_of[parent] for parent in config.dataset.holdout_parents}
+    left = len(set(crystal_of.values()) - held_out)
     left_by_largest_fold = left - math.ceil(left / outer)
     for key, folds, there in (
         ("outer_folds", outer, left),
@@ -108,7 +136,7 @@ def _check_parents(config: Config, specs: Mapping[str, StructureSpec], config_fi
             raise InputError(
                 config_file,
                 f"train.{key}",
-                f"{folds} folds need as many parents, {there} are left to train on",
+                f"{folds} folds need as many different parents, {there} are left to train on",
                 "add series or decorations, or use fewer folds",
             )
 

@@ -137,6 +137,11 @@ class Series(Section):
         for x in self.li_content:
             if not 0 <= x <= 1:
                 raise ValueError(f"{x:g} is out of range|use values between 0 and 1|li_content")
+        if self.decorations > 1 and len(self.metals()) == 1:
+            raise ValueError(
+                f"{self.grade} has one metal, so one arrangement: {self.decorations} parents would "
+                "be the same crystal|drop decorations|decorations"
+            )
         return self
 
 
@@ -443,7 +448,9 @@ class Dataset(Section):
         0.02, ge=0, description="residual linear background, share of the mean intensity"
     )
     holdout_parents: list[Name] = Field(
-        [], description="parents never trained on; infer reads their structures"
+        [],
+        description="parents never trained on, with all others of the same crystal; infer "
+        "reads their structures",
     )
 
 

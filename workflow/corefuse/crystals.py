@@ -111,18 +111,38 @@ def _supercells(lattice: Lattice, determinant: int) -> Iterator[NDArray[np.int64
             yield matrix if np.linalg.det(matrix) > 0 else -matrix
 
 
-def decorated_host(
-    metals: dict[str, int], decoration: int, *key: object
-) -> tuple[Structure, list[str], bool]:
-    """A host, the metal of each of its metal-layer sites, and whether they repeat.
+def decorations(
+    metals: dict[str, int], number: int, *key: object
+) -> list[tuple[Structure, list[str]]]:
+    """Hosts with the metal of each of their metal-layer sites, no two the same crystal.
 
-    The distinct arrangements of the most isotropic cell are numbered first, then those of the
-    next cells. Where all cells together have fewer than asked for (one metal has one), the
-    numbering starts again and the third value is True.
+    The distinct arrangements of the most isotropic cell come first, then those of the next cells.
+
+    Raises
+    ------
+    ValueError
+        ``problem|fix``: all cells together have fewer than ``number`` (one metal has one).
     """
-    found = list(islice(_distinct_arrangements(metals, *key), decoration + 1))
-    host, arrangement = found[decoration % len(found)]
-    return host, arrangement, decoration >= len(found)
+    found = list(islice(_distinct_arrangements(metals, *key), number))
+    if len(found) < number:
+        cell = "".join(f"{metal}{n}" for metal, n in metals.items())
+        raise ValueError(
+            f"{number} decorations, but {cell} has {len(found)} distinct ones; a repeated crystal "
+            f"would be trained and tested on|use {len(found)} or a larger cell"
+        )
+    return found
+
+
+def arrangement_id(host: Structure, arrangement: Sequence[str]) -> str:
+    """A name of the metals' arrangement, the same in every cell and orientation it is built in.
+
+    It hashes the metal-metal pair counts up to 8 Angstrom per atom, so symmetry-equivalent
+    arrangements share it, whatever the size of their cells.
+    """
+    counts = _pair_counts(arrangement, _pair_shells(host)[0])
+    per_atom = counts // np.gcd.reduce(counts, axis=None)
+    text = repr((sorted(set(arrangement)), per_atom.tolist()))
+    return sha256(text.encode()).hexdigest()[:12]
 
 
 def _distinct_arrangements(
@@ -147,16 +167,14 @@ def arrangements(
     structures are (Zunger et al., Phys. Rev. Lett. 65, 353 (1990)): pair probabilities near the
     product of the concentrations, near shells weighing more (1/distance^2).
     """
-    elements = sorted(metals)
-    atoms = [metal for metal in elements for _ in range(metals[metal])]
+    atoms = [metal for metal in sorted(metals) for _ in range(metals[metal])]
     pairs, distances = _pair_shells(host)
-    concentration = np.array([metals[m] for m in elements]) / len(atoms)
+    concentration = np.array([metals[m] for m in sorted(metals)]) / len(atoms)
     random_alloy = np.outer(concentration, concentration)
     found: dict[bytes, tuple[float, list[str]]] = {}
     for k in range(CANDIDATE_ARRANGEMENTS):
         arrangement = [atoms[i] for i in shuffled(range(len(atoms)), *key, "metals", k)]
-        one_hot = np.array([[m == a for m in elements] for a in arrangement], dtype=int)
-        counts = np.einsum("ia,sij,jb->sab", one_hot, pairs, one_hot)
+        counts = _pair_counts(arrangement, pairs)
         if counts.tobytes() not in found:
             probability = counts / counts.sum(axis=(1, 2), keepdims=True)
             misfit = np.abs(probability - random_alloy).sum(axis=(1, 2))
@@ -173,6 +191,13 @@ def _pair_shells(host: Structure) -> tuple[NDArray[np.int64], NDArray[np.float64
     pairs = np.zeros((len(shells), len(layer), len(layer)), dtype=np.int64)
     np.add.at(pairs, (shell, first, second), 1)
     return pairs, shells
+
+
+def _pair_counts(arrangement: Sequence[str], pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Pairs of each two metals, in alphabetical order, in each shell: (shell, metal, metal)."""
+    elements = sorted(set(arrangement))
+    one_hot = np.array([[m == a for m in elements] for a in arrangement], dtype=int)
+    return np.einsum("ia,sij,jb->sab", one_hot, pairs, one_hot)
 
 
 def lithium_sites(

@@ -64,10 +64,10 @@ def assemble(
     """
     _check_holdout(index, settings)
     failed = _failures(spectra, index)
-    usable = index[
-        ~index.parent_id.isin(settings.holdout_parents)
-        & ~index.structure_id.isin(failed.structure_id)
-    ]
+    # The same crystal under two names, as in cells of two sizes, is one group.
+    index = index.assign(group=index.groupby("arrangement").parent_id.transform("first"))
+    held_out = set(index.group[index.parent_id.isin(settings.holdout_parents)])
+    usable = index[~index.group.isin(held_out) & ~index.structure_id.isin(failed.structure_id)]
     if usable.empty:
         raise InputError(
             "config",
@@ -85,7 +85,7 @@ def assemble(
     coords = {energy_dim(m): first[energy_dim(m)].to_numpy() for m in modalities}
     names = {
         "structure_id": samples.structure_id.to_numpy(object),
-        "group": samples.parent_id.to_numpy(object),
+        "group": samples.group.to_numpy(object),
         "view": np.tile(np.arange(settings.views), len(usable)),
     }
     labels = {name: ("sample", values) for name, values in _labels(samples).items()}

@@ -69,6 +69,15 @@ def insert(
     return occupation, edits
 
 
+def surely_fit(host: Structure, occupation: Sequence[str], defect: Defect) -> bool:
+    """Whether the vacancies of a defect find room, wherever Li and the other defects go.
+
+    An exchanged Ni leaves at most six oxygens behind. False: only :func:`insert` can tell.
+    """
+    places = len(_oxygens(host, occupation, defect.vacancy_next_to))
+    return defect.oxygen_vacancies + 6 * defect.antisite_pairs <= places
+
+
 def roles(host: Structure, occupation: Sequence[str], edits: Sequence[Edit]) -> list[str]:
     """Role of every host site: li_layer, tm_layer, oxygen, antisite or neighbour_of_vacancy.
 
@@ -121,9 +130,16 @@ def _site_for_nickel(host: Structure, occupation: Sequence[str], *key: object) -
 def _oxygen_to_remove(
     host: Structure, occupation: Sequence[str], next_to: str | None, *key: object
 ) -> int:
-    oxygens = [i for i in sites_of(host, OXYGEN) if occupation[i] == "O"]
-    if next_to:
-        oxygens = [i for i in oxygens if next_to in {occupation[j] for j in first_shell(host, i)}]
+    oxygens = _oxygens(host, occupation, next_to)
     if not oxygens:
-        raise ValueError(f"no oxygen next to {next_to or 'anything'} is left|use fewer vacancies")
+        raise ValueError(
+            f"no oxygen next to {next_to or 'anything'} is left|use fewer oxygen_vacancies"
+        )
     return shuffled(oxygens, *key)[0]
+
+
+def _oxygens(host: Structure, occupation: Sequence[str], next_to: str | None) -> list[int]:
+    oxygens = [i for i in sites_of(host, OXYGEN) if occupation[i] == "O"]
+    if next_to is None:
+        return oxygens
+    return [i for i in oxygens if next_to in {occupation[j] for j in first_shell(host, i)}]

@@ -23,7 +23,7 @@ from corefuse.config import (
 from corefuse.edges import EDGES
 from corefuse.errors import InputError
 
-REVISION = 1  # raise it when the same request would give another structure: all are made again
+REVISION = 2  # raise it when the same request would give another structure: all are made again
 
 
 class StructureSpec(Section):
@@ -98,7 +98,7 @@ def plan(structures: Structures) -> list[StructureSpec]:
         ``problem|fix``: two entries ask for the same structure, one parent would have two
         compositions, or rounding loses a metal atom.
     """
-    specs = [spec for series in structures.series for spec in _specs(structures, series)]
+    specs = [spec for series in structures.series for spec in of_series(structures, series)]
     _check_metals(specs)
     repeated = [i for i, n in Counter(s.structure_id for s in specs).items() if n > 1]
     if repeated:
@@ -107,6 +107,26 @@ def plan(structures: Structures) -> list[StructureSpec]:
             "|drop the repeated li_content, defect or series"
         )
     return specs
+
+
+def of_series(structures: Structures, series: Series) -> Iterator[StructureSpec]:
+    """Every decoration x Li content x defect of one series."""
+    formula_units = series.formula_units or structures.formula_units
+    metals = {metal: round(x * formula_units) for metal, x in series.metals().items()}
+    for decoration in range(series.decorations):
+        for li_content in series.li_content:
+            for defect in series.defects:
+                yield StructureSpec(
+                    grade=series.grade,
+                    metals={metal: n for metal, n in metals.items() if n},
+                    formula_units=formula_units,
+                    decoration=decoration,
+                    n_li=round(li_content * formula_units),
+                    li_ordering=series.li_ordering,
+                    defect=defect,
+                    seed=structures.seed,
+                    relaxation=structures.relaxation,
+                )
 
 
 def by_id(structures: Structures, file: str | Path) -> dict[str, StructureSpec]:
@@ -138,25 +158,6 @@ def site_batches(spec: StructureSpec, edges: Iterable[str], settings: Sites) -> 
             count = min(count, settings.nearest * places + settings.sample)
         most += count
     return max(1, ceil(most / settings.sites_per_job))
-
-
-def _specs(structures: Structures, series: Series) -> Iterator[StructureSpec]:
-    formula_units = series.formula_units or structures.formula_units
-    metals = {metal: round(x * formula_units) for metal, x in series.metals().items()}
-    for decoration in range(series.decorations):
-        for li_content in series.li_content:
-            for defect in series.defects:
-                yield StructureSpec(
-                    grade=series.grade,
-                    metals={metal: n for metal, n in metals.items() if n},
-                    formula_units=formula_units,
-                    decoration=decoration,
-                    n_li=round(li_content * formula_units),
-                    li_ordering=series.li_ordering,
-                    defect=defect,
-                    seed=structures.seed,
-                    relaxation=structures.relaxation,
-                )
 
 
 def _check_metals(specs: list[StructureSpec]) -> None:

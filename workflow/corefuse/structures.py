@@ -20,6 +20,7 @@ from corefuse.plan import StructureSpec
 COLUMNS = (
     "structure_id",
     "parent_id",
+    "arrangement",
     "grade",
     "n_atoms",
     "formula_units",
@@ -46,19 +47,16 @@ def build(spec: StructureSpec) -> Structure:
 
     Site properties: ``sublattice`` (Li, M, O), ``ideal_site`` (index in the host without any
     vacancy, the same for all structures of a parent) and ``role``. ``properties`` hold the
-    request (``spec``), the ``defects`` made, and ``decoration_repeats``: True where the cell has
-    fewer distinct arrangements of the metals than decorations asked for.
+    request (``spec``), the ``arrangement`` of the metals and the ``defects`` made.
 
     Raises
     ------
     ValueError
-        The defects find no room in the cell.
+        ``problem|fix``: the defects find no room in the cell, or it has no such decoration.
     """
     seed = spec.seed
-    host, metals, repeats = crystals.decorated_host(
-        spec.metals, spec.decoration, seed, spec.composition_id
-    )
-    full = [*["Li"] * spec.formula_units, *metals, *["O"] * 2 * spec.formula_units]
+    host, metals = decorations(spec, spec.decoration + 1)[spec.decoration]
+    full = _full(metals)
     kept = crystals.lithium_sites(
         host,
         full,
@@ -78,10 +76,24 @@ def build(spec: StructureSpec) -> Structure:
         "spec": spec.model_dump(mode="json"),
         "structure_id": spec.structure_id,
         "parent_id": spec.parent_id,
-        "decoration_repeats": repeats,
+        "arrangement": crystals.arrangement_id(host, metals),
         "defects": [asdict(edit) | {"frac_coords": list(edit.frac_coords)} for edit in edits],
     }
     return structure
+
+
+def decorations(spec: StructureSpec, number: int) -> list[tuple[Structure, list[str]]]:
+    """The first hosts and metals of a composition, see :func:`corefuse.crystals.decorations`."""
+    return crystals.decorations(spec.metals, number, spec.seed, spec.composition_id)
+
+
+def check_room(spec: StructureSpec, host: Structure, metals: Sequence[str]) -> None:
+    """Raise ValueError ``problem|fix`` where the vacancies of a request find no room.
+
+    Costs nothing to speak of unless the request is a tight one, which is then built.
+    """
+    if not defects.surely_fit(host, _full(metals), spec.defect):
+        build(spec)
 
 
 def make(spec: StructureSpec) -> Structure:
@@ -135,6 +147,7 @@ def labels(structure: Structure) -> dict[str, Any]:
     row = {
         "structure_id": structure.properties["structure_id"],
         "parent_id": structure.properties["parent_id"],
+        "arrangement": structure.properties["arrangement"],
         "grade": spec["grade"],
         **found,
         "seed": spec["seed"],
@@ -187,6 +200,11 @@ def write_index(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
         table.writerows([row[column] for column in COLUMNS] for row in rows)
+
+
+def _full(metals: Sequence[str]) -> list[str]:
+    """Elements of a host without a hole: Li layer, metals, oxygen."""
+    return [*["Li"] * len(metals), *metals, *["O"] * 2 * len(metals)]
 
 
 def _crystal(host: Structure, occupation: Sequence[str]) -> Structure:
