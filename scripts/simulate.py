@@ -2,9 +2,10 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
-from corefuse import engines, files, launch, structures
+from corefuse import engines, files, launch, rawdata, structures
 
 section = json.loads(snakemake.params.section)
 engine = engines.get(snakemake.wildcards.engine)
@@ -19,6 +20,8 @@ job = engines.Job(
     raw={Path(p).parent.name: files.read_netcdf(p) for p in snakemake.input.raw},
 )
 raw = engines.simulate(engine, job, scratch)
+for row in rawdata.warnings(raw):
+    print(f"corefuse: {row['structure_id']}: {row['warning']}", file=sys.stderr)
 Path(snakemake.log[0]).write_text(engine.read_log(scratch))
 files.write_netcdf(snakemake.output[0], raw)
 shutil.rmtree(scratch)

@@ -10,6 +10,7 @@ from pymatgen.core import Structure
 
 from corefuse import (
     calibration,
+    checks,
     config,
     edge_table,
     engines,
@@ -177,6 +178,48 @@ def test_later_stages_take_a_k_edge_from_gpaw_and_l_edges_from_multiplets(raw, c
         l3_ev = ions.load().ions["Ni2+" if edge[:2] == "Ni" else _ion(edge)].l3_maximum_ev
         assert feature_energy(energy, intensity, "peak") == pytest.approx(l3_ev, abs=1.0)
         assert out[f"dos_{name}"].values[2].max() > 0
+
+
+def test_moments_of_core_hole_runs_do_where_there_are_no_others(cell, folder, tmp_path):
+    moments = [{"Mn": 3.0, "Ni": -1.7}.get(s.specie.symbol, 0.0) for s in cell]
+    raw = {
+        "gpaw": rawdata.failed("not converged"),
+        "gpaw_core_hole": gpaw_like(cell, moments, [0.0] * len(cell)),
+    }
+    job = engines.Job("cell", cell, EDGES, SETTINGS, folder / "shared", raw)
+    found = engines.simulate(engine.ENGINE, job, tmp_path / "job")
+    assert found.attrs["moments_from"] == "gpaw"
+    assert "Ni3+" not in found.attrs["ions"]
+
+
+def test_it_waits_for_one_run_of_gpaw_only():
+    for running, expected in (
+        (["gpaw_core_hole", "gpaw", "multiplet"], ["gpaw"]),
+        (["gpaw_core_hole", "multiplet"], ["gpaw_core_hole"]),
+        (["multiplet", "feff"], []),
+    ):
+        assert checks.engine_inputs("multiplet", running)[0] == expected
+
+
+def test_doubts_are_told_in_the_file_and_in_the_table_of_the_report(cell, folder, tmp_path):
+    """All Ni of the cell without moments: 4+, which leaves it charged."""
+    moments = [{"Mn": 3.0}.get(s.specie.symbol, 0.0) for s in cell]
+    job = engines.Job(
+        *("cell", cell, ("Mn L2,3",), SETTINGS, folder / "shared"),
+        {"gpaw": gpaw_like(cell, moments, [0.0] * len(cell))},
+    )
+    raw = engines.simulate(engine.ENGINE, job, tmp_path / "job")
+    (row,) = rawdata.warnings(raw)
+    assert (row["structure_id"], row["engine"]) == ("cell", "multiplet")
+    assert "charges a metal: doubtful" in row["warning"]
+    assert f"WARNING {row['warning']}" in engine.ENGINE.read_log(tmp_path / "job")
+
+
+def test_numbers_of_the_config_stand_in_the_file(cell, folder, tmp_path):
+    changed = SETTINGS | {"ions": {"Mn4+": {"ten_dq_crystal_field_ev": 2.2}}}
+    job = engines.Job("cell", cell, ("Mn L2,3",), changed, folder / "shared")
+    raw = engines.simulate(engine.ENGINE, job, tmp_path / "job")
+    assert json.loads(raw.attrs["overridden"]) == changed["ions"]
 
 
 def _ion(edge):

@@ -1,9 +1,12 @@
 """Valence and spin state from moments; doubts about crossings."""
 
 import numpy as np
+import pandas as pd
 import pytest
+from ase import Atoms
+from pymatgen.core import Lattice, Structure
 
-from corefuse import files, ions, rawdata, relax, valence
+from corefuse import files, ions, mn_references, rawdata, relax, valence
 
 SPINS = {name: ion.spins for name, ion in ions.load().ions.items()}
 
@@ -39,6 +42,93 @@ def test_one_unpaired_electron_on_cobalt_is_four_plus_only_where_electrons_lack(
 def test_the_same_moment_can_mean_another_ion_in_gpaw():
     assert name_of("Ni", 1.2, "gpaw") == ("Ni3+", 0.5)
     assert name_of("Ni", 1.2, "chgnet") == ("Ni2+", 1.0)
+
+
+def rock_salt(metal, lattice_angstrom):
+    places = [[0, 0, 0], [0.5, 0.5, 0.5]]
+    return Structure.from_spacegroup(
+        "Fm-3m", Lattice.cubic(lattice_angstrom), [metal, "O"], places
+    ).get_primitive_structure()
+
+
+def layered(metal, a_angstrom, c_angstrom, z_oxygen):
+    places = [[0, 0, 0.5], [0, 0, 0], [0, 0, z_oxygen]]
+    return Structure.from_spacegroup(
+        "R-3m", Lattice.hexagonal(a_angstrom, c_angstrom), ["Li", metal, "O"], places
+    ).get_primitive_structure()
+
+
+# Measured cells. LiNiO2 without its Jahn-Teller distortion, which the average of diffraction lacks.
+OXIDES = {
+    "Mn2+": mn_references.compounds()["MnO"].crystal,
+    "Mn3+": mn_references.compounds()["LaMnO3"].crystal,
+    "Mn4+": mn_references.compounds()["MnO2"].crystal,
+    "Co2+": rock_salt("Co", 4.26),
+    "Co3+": layered("Co", 2.816, 14.05, 0.2605),
+    "Ni2+": rock_salt("Ni", 4.177),
+}
+REGULAR_LINIO2 = layered("Ni", 2.878, 14.19, 0.2583)
+
+
+def of_chgnet(crystal):
+    atoms = Atoms(
+        crystal.atomic_numbers, cell=crystal.lattice.matrix, scaled_positions=crystal.frac_coords
+    )
+    atoms.calc = relax.FrozenCHGNet()
+    elements = [site.specie.symbol for site in crystal]
+    moments = atoms.calc.get_property("magmoms", atoms)
+    return elements, valence.of_sites(elements, moments.tolist(), "chgnet", SPINS)
+
+
+@pytest.mark.parametrize("expected", OXIDES)
+def test_chgnet_moments_of_known_oxides(expected):
+    elements, found = of_chgnet(OXIDES[expected])
+    assert {ion.name for ion in found if ion} == {expected}
+    assert valence.charge_doubt(elements, found) == ""
+
+
+def test_a_wrong_valence_is_told_by_the_charge_of_the_cell():
+    """Regular octahedra of LiNiO2: CHGNet's 1.14 lies past its cut and reads Ni2+."""
+    doubt = valence.charge_doubt(*of_chgnet(REGULAR_LINIO2))
+    assert doubt == "valences from moments leave -1.00 charges a metal: doubtful"
+
+
+def charge_a_metal(elements, moments):
+    found = valence.of_sites(elements, moments, "gpaw", SPINS)
+    of_metals = sum(ion.valence for ion in found if ion)
+    rest = elements.count("Li") - 2 * elements.count("O")
+    return (of_metals + rest) / sum(ion is not None for ion in found)
+
+
+def stored_cells(root):
+    """Elements and GPAW moments of 24 layered cells; in small ones Mn tells by its moment."""
+    for name in ("nmc40", "pristine", "antisite", "vacancy"):
+        raw = files.read_netcdf(root / "tests" / "reference" / f"{name}.nc")
+        yield raw["element"].values.tolist(), raw["moment_mub"].values.tolist()
+    folder = root / "tests" / "reference" / "ni_k"
+    for row in pd.read_csv(folder / "index.csv").itertuples():
+        raw = files.read_netcdf(folder / f"{row.structure_id}.nc")
+        moments = raw["atom_moment_mub"].values.tolist()
+        nickel, lithium = set(raw["site"].values.tolist()), round(row.x_li * row.formula_units)
+        metals = [
+            "Ni" if i in nickel else "Mn" if abs(moments[i]) > 2 else "Co"
+            for i in range(lithium, lithium + row.formula_units)
+        ]
+        yield ["Li"] * lithium + metals + ["O"] * (2 * row.formula_units), moments
+
+
+def test_gpaw_moments_make_the_stored_layered_cells_neutral(root):
+    charges = np.abs([charge_a_metal(*cell) for cell in stored_cells(root)])
+    assert len(charges) == 24
+    assert np.sum(charges > 0.01) <= 2
+    assert charges.max() <= valence.MOST_RESIDUAL
+
+
+def test_charges_are_not_counted_where_other_elements_are_there():
+    found = [valence.SiteIon("Ni", 4, 0.0, 0.0), None, None]
+    assert valence.charge_doubt(["Ni", "O", "Li"], found) != ""
+    assert valence.charge_doubt(["Ni", "O", "Sr"], found) == ""
+    assert valence.charge_doubt(["Li", "O"], [None, None]) == ""
 
 
 def test_chgnet_valences_are_those_of_the_structures():

@@ -93,11 +93,15 @@ def site_engines(configured: Iterable[str]) -> list[str]:
 
 
 def engine_inputs(engine: str, configured: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Engines whose raw files this one reads, of those that run; project files it depends on."""
+    """The engine whose raw files this one reads, if one runs; project files it depends on.
+
+    One is enough: with GPAW's ground states there, nothing waits for core holes of every site.
+    """
     from corefuse import engines
 
     found = engines.get(engine)
-    return [name for name in found.reads if name in configured], list(found.resources)
+    running = [name for name in found.reads if name in configured]
+    return running[:1], list(found.resources)
 
 
 def _check_edges_occur(

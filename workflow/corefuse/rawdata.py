@@ -264,6 +264,12 @@ def failed_sites(raw: xr.Dataset) -> list[dict[str, object]]:
     return [structure | row for row in json.loads(raw.attrs.get("failed_sites", "[]"))]
 
 
+def warnings(raw: xr.Dataset) -> list[dict[str, object]]:
+    """One row for each doubt that an engine had about a structure that it computed."""
+    structure = {name: raw.attrs[name] for name in ("structure_id", "engine")}
+    return [structure | {"warning": w} for w in raw.attrs.get("warnings", "").splitlines()]
+
+
 def summary(raw: xr.Dataset) -> dict[str, object]:
     """What a user wants to know of one run: status, reason, cost, convergence."""
     wanted = (

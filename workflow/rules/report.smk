@@ -204,6 +204,7 @@ rule tables:
         simulations=table("simulations", "tables", "Structures", "simulations"),
         failed=table("failed", "tables", "Structures", "failed structures"),
         failed_sites=table("failed_sites", "tables", "Structures", "failed sites"),
+        warnings=table("warnings", "tables", "Structures", "warnings of the simulations"),
         calibration=table("calibration", "tables", "Spectra", "calibration"),
         metrics=table("metrics", "scores", "Scores", "table of all scores"),
         inference=table("inference", "inference", "Inference", "table of all samples"),

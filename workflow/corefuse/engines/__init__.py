@@ -42,8 +42,8 @@ class Job:
 
     ``settings`` is the engine's own config section as plain data; ``shared`` is a folder that all
     jobs of a run may fill and read (datasets, compiled tables), safely and at the same time.
-    ``raw`` holds what the engines named in ``Engine.reads`` made of the same structure, as far as
-    they run at all. A job of a ``per_site`` engine has the ``absorber`` it is for, the only edge in
+    ``raw`` holds what the first of ``Engine.reads`` that runs made of the same structure; none
+    may. A job of a ``per_site`` engine has the ``absorber`` it is for, the only edge in
     ``edges``, and ``start``, the file that ``Engine.begin`` made of the structure. ``launcher``
     starts a program in parallel (``srun -n 8``); empty: one process.
     """
@@ -64,9 +64,7 @@ class Engine(Protocol):
 
     name: str
     revision: int  # bump when the same input gives another result: old raw files are then redone
-    reads: tuple[
-        str, ...
-    ]  # engines whose raw file of the same structure it uses where there is one
+    reads: tuple[str, ...]  # it uses the same structure's raw file of the first of these that runs
     resources: tuple[str, ...]  # files of the project that its results depend on
     per_site: bool  # one run an absorbing site, not one a structure
 

@@ -41,6 +41,7 @@ PEAK_FWHM_EV = 0.8  # the L3 maximum of a measured reference is that of an edge 
 SEARCH_EV = (-60.0, 60.0)  # where the model's own L3 maximum is looked for
 GEOMETRY_DIGITS = 4  # neighbours are the same to 0.0001 angstrom
 ALL_HOLES = 10
+WARNING = "WARNING "
 L2_PART = 0.75  # L2 stands 3/2 zeta_2p above L3; half way between them L2 begins
 
 
@@ -57,9 +58,9 @@ class MultipletEngine(Engine):
     """See the module; follows :class:`corefuse.engines.Engine`."""
 
     name = "multiplet"
-    revision = 2
+    revision = 3
     edges = tuple(e.name for e in EDGES.values() if e.core_orbital == "2p")
-    reads = ("gpaw",)
+    reads = ("gpaw", "gpaw_core_hole")
     resources = ("resources/multiplet.yaml",)
     per_site = False
 
@@ -86,6 +87,7 @@ class MultipletEngine(Engine):
         spins = {name: ion.spins for name, ion in table.ions.items()}
         elements = [site.specie.symbol for site in job.structure]
         found = valence.of_sites(elements, moments, source, spins)
+        doubt = valence.charge_doubt(elements, found)
         sites = [
             {
                 "index": index,
@@ -106,6 +108,7 @@ class MultipletEngine(Engine):
                 "edges": list(job.edges),
                 "settings": dict(job.settings),
                 "moments_from": source,
+                "doubts": [doubt] if doubt else [],
                 "cache": str((job.shared / "solved").resolve()),
                 "sites": sites,
             },
@@ -117,7 +120,8 @@ class MultipletEngine(Engine):
         settings, cache = job["settings"], Path(job["cache"])
         table = _table(settings)
         sites = [_site(record) for record in job["sites"]]
-        intensities, holes, log, hits = [], [], [], 0
+        intensities, holes, hits = [], [], 0
+        log = [f"{WARNING}{doubt}" for doubt in job["doubts"]]
         for site in sites:
             if not len(site.vectors):
                 raise NotConvergedError(
@@ -143,7 +147,7 @@ class MultipletEngine(Engine):
                 f"{site.ion.moment_mub:.2f}, {len(site.vectors)} O, "
                 f"{10 - float(solved['d_holes']):.2f} 3d electrons{', from the cache' * hit}"
             ]
-            log += [f"WARNING site {site.index} {doubt}" for doubt in doubts]
+            log += [f"{WARNING}site {site.index} {doubt}" for doubt in doubts]
         files.write_json(
             folder / "outcome.json", {"holes": holes, "log": log, "cache_hits": int(hits)}
         )
@@ -194,7 +198,10 @@ class MultipletEngine(Engine):
             converged=1,
             moments_from=job["moments_from"],
             ions=files.dumps({str(s["index"]): _site(s).ion.name for s in job["sites"]}),
-            warnings="\n".join(line for line in outcome["log"] if line.startswith("WARNING")),
+            warnings="\n".join(
+                line.removeprefix(WARNING) for line in outcome["log"] if line.startswith(WARNING)
+            ),
+            overridden=files.dumps(job["settings"]["ions"]),
             cache_hits=outcome["cache_hits"],
         )
 
@@ -306,10 +313,14 @@ def _table(settings: dict[str, Any]) -> ions.Table:
 
 
 def _moments(job: Job) -> tuple[valence.Source, list[float]]:
-    """Moments of all atoms: GPAW's where it ran well, else CHGNet's."""
-    gpaw = job.raw.get("gpaw")
-    if gpaw is not None and gpaw.attrs["status"] == "ok":
-        return "gpaw", gpaw["atom_moment_mub"].values.tolist()
+    """Moments of all atoms: of GPAW's ground state where it ran well, else CHGNet's.
+
+    Core-hole runs keep those of the ground state without a hole. A failed run has no moments.
+    """
+    for name in ENGINE.reads:
+        raw = job.raw.get(name)
+        if raw is not None and "atom_moment_mub" in raw:
+            return "gpaw", raw["atom_moment_mub"].values.tolist()
     moments = job.structure.site_properties.get("magmom")
     if moments is None:
         raise InputError(
