@@ -24,6 +24,14 @@ def test_the_highest_of_several_pre_edge_peaks_counts():
     assert feature_energy(ENERGY, spectrum, "pre_edge_peak") == pytest.approx(529.5, abs=0.05)
 
 
+def test_the_rise_of_the_main_band_is_no_pre_edge_peak():
+    """The main band reaches above the pre-edge before the 7 eV from the onset are over."""
+    spectrum = gaussians((528.0, 0.4, 1.0), (536.5, 1.0, 4.0))
+    found = pre_edge_metrics(ENERGY, spectrum)
+    assert found.pre_edge_ev == pytest.approx(528.0, abs=0.1)
+    assert found.main_ev == pytest.approx(536.5, abs=0.1)
+
+
 def test_a_spectrum_that_ends_before_the_main_band_is_refused():
     low = ENERGY < 533
     with pytest.raises(ValueError, match="ends at"):

@@ -16,28 +16,31 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from corefuse import calibration, config, edge_table, features, files, measured, spectra
-from corefuse.grid import EnergyGrid
+from corefuse import calibration, config, edge_table, features, files, grid, measured, spectra
 
 EDGE, MODALITY = "O K", "O_K-EELS"
 HERE = Path(__file__).parent / "core_hole"
-SETTINGS = config.Spectra.model_validate(
-    {"techniques": {"EELS": {"gaussian_fwhm_ev": 0.8, "edges": [EDGE]}}}
-)
+WIDTHS_EV = (0.8, 2.35)  # a nominal instrument, and the one at which no hole overlaps best
 # axis corrected as in ../shared/notes/experiments.md
 FILE = "eels_si_doped_nmc/TM_oxygen_edge.msa"
 CORRECTION = {"energy_scale": 1.029, "energy_offset_ev": -5.2}
 CELLS, HOLES = ("LiCoO2", "NMC211"), ("none", "half", "full")
+# Raw spectra end 30 eV above E_F, those of a full hole at the lowest energy: what is compared ends
+# where each of them, once moved, still has real states.
+WIDE = grid.EnergyGrid(start_ev=515.0, stop_ev=553.0, step_ev=0.2)
 COMPARED_EV = (525.0, 550.0)
-GRID = EnergyGrid(start_ev=515, stop_ev=553, step_ev=0.2)  # room for the shifts
 SHIFTS_EV = np.arange(-8.0, 8.01, 0.05)
 
 
-def curves(folder: Path) -> tuple[np.ndarray, np.ndarray, dict[tuple[str, str], np.ndarray]]:
+def curves(
+    folder: Path, gaussian_fwhm_ev: float
+) -> tuple[np.ndarray, np.ndarray, dict[tuple[str, str], np.ndarray]]:
     """Axis (eV), the measured edge on it, and (cell, core hole) -> the simulated one."""
+    settings = config.Spectra.model_validate(
+        {"techniques": {"EELS": {"gaussian_fwhm_ev": gaussian_fwhm_ev, "edges": [EDGE]}}}
+    )
     table = edge_table.load("resources/edges.yaml")
-    entry = table[EDGE].model_copy(update={"grid": GRID})
-    table = table | {EDGE: entry}
+    entry = table[EDGE].model_copy(update={"grid": WIDE, "window_ev": COMPARED_EV})
     energy_ev = entry.grid.energies_ev
     asked = config.MeasuredSpectrum(
         edge=EDGE, technique="EELS", file=str(folder / FILE), **CORRECTION
@@ -47,55 +50,53 @@ def curves(folder: Path) -> tuple[np.ndarray, np.ndarray, dict[tuple[str, str], 
     for cell in CELLS:
         for hole in HOLES:
             raw = files.read_netcdf(HERE / f"{cell}-{hole}.nc")
-            known = {EDGE: calibration.calibrate(raw, EDGE, SETTINGS, entry)}
-            made = spectra.process({"gpaw": raw}, SETTINGS, table, known)
+            known = {EDGE: calibration.calibrate(raw, EDGE, settings, entry)}
+            made = spectra.process({"gpaw": raw}, settings, {EDGE: entry}, known)
             found[cell, hole] = made[MODALITY].values
     return energy_ev, seen, found
 
 
 def compare(folder: Path) -> pd.DataFrame:
-    """One row a cell and core hole, and one for the measurement."""
-    energy_ev, seen, found = curves(folder)
-    rows = [_row("measured", "", energy_ev, seen, seen)]
-    rows += [_row(*name, energy_ev, curve, seen) for name, curve in found.items()]
+    """One row a width, cell and core hole, and one for the measurement."""
+    rows = []
+    for width_ev in WIDTHS_EV:
+        energy_ev, seen, found = curves(folder, width_ev)
+        for (cell, hole), curve in {("measured", ""): seen, **found}.items():
+            about = {"gaussian_fwhm_ev": width_ev, "cell": cell, "core hole": hole}
+            rows.append(about | _row(energy_ev, curve, seen))
     return pd.DataFrame(rows)
 
 
 def draw(folder: Path, path: Path) -> None:
-    """One panel a cell: the measured edge and the simulated ones, each at its best shift."""
+    """One panel a cell and width: the measured edge and the simulated, each at its best shift."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    energy_ev, seen, found = curves(folder)
-    figure, axes = plt.subplots(1, len(CELLS), figsize=(9, 3.6), sharey=True)
-    for axis, cell in zip(axes, CELLS, strict=True):
-        axis.plot(energy_ev, seen, "k", lw=1, label="measured, Si-doped NMC")
-        for hole in HOLES:
-            shift_ev, overlap, _ = best_overlap(energy_ev, found[cell, hole], seen)
-            label = f"{hole}: overlap {overlap:.2f}"
-            axis.plot(energy_ev + shift_ev, found[cell, hole], label=label)
-        axis.set(title=cell, xlabel="energy (eV)", xlim=COMPARED_EV)
-        axis.legend(fontsize=8, frameon=False)
-    axes[0].set_ylabel("O K EELS, area 1 (1/eV)")
+    shape = {"nrows": len(WIDTHS_EV), "ncols": len(CELLS)}
+    figure, axes = plt.subplots(**shape, figsize=(9, 6.4), sharex=True, sharey="row")
+    for row, width_ev in zip(axes, WIDTHS_EV, strict=True):
+        energy_ev, seen, found = curves(folder, width_ev)
+        for axis, cell in zip(row, CELLS, strict=True):
+            axis.plot(energy_ev, seen, "k", lw=1, label="measured, Si-doped NMC")
+            for hole in HOLES:
+                shift_ev, overlap, _ = best_overlap(energy_ev, found[cell, hole], seen)
+                label = f"{hole}: overlap {overlap:.3f}"
+                axis.plot(energy_ev + shift_ev, found[cell, hole], label=label)
+            axis.set(title=f"{cell}, {width_ev:g} eV", xlim=COMPARED_EV)
+            axis.legend(fontsize=8, frameon=False)
+        row[0].set_ylabel("O K EELS, area 1 (1/eV)")
+    for axis in axes[-1]:
+        axis.set_xlabel("energy (eV)")
     figure.tight_layout()
     figure.savefig(path, dpi=150)
 
 
-def _row(
-    cell: str, hole: str, energy_ev: np.ndarray, curve: np.ndarray, seen: np.ndarray
-) -> dict[str, object]:
+def _row(energy_ev: np.ndarray, curve: np.ndarray, seen: np.ndarray) -> dict[str, float]:
     shift_ev, overlap, residual = best_overlap(energy_ev, curve, seen)
     found = asdict(features.pre_edge_metrics(energy_ev, np.nan_to_num(curve)))
-    return {
-        "cell": cell,
-        "core hole": hole,
-        **found,
-        "shift_ev": shift_ev,
-        "overlap": overlap,
-        "relative L2": residual,
-    }
+    return {**found, "shift_ev": shift_ev, "overlap": overlap, "relative L2": residual}
 
 
 def best_overlap(

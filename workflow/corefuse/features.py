@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.signal import argrelmax
 
 from corefuse.edge_table import Feature
 
@@ -25,8 +26,8 @@ class PreEdge:
 def pre_edge_metrics(energy_ev: np.ndarray, intensity: np.ndarray) -> PreEdge:
     """Maximum of the metal 3d pre-edge and of the main band above it, as at the O K edge.
 
-    The pre-edge is what lies within 7 eV of the onset, the first point as high as a fifth of the
-    maximum. ``energy_ev`` and ``intensity`` are (n,).
+    The pre-edge is the highest peak within 7 eV of the onset, the first point as high as a fifth of
+    the maximum; the rise of the main band is no peak. ``energy_ev`` and ``intensity`` are (n,).
 
     Raises
     ------
@@ -37,7 +38,10 @@ def pre_edge_metrics(energy_ev: np.ndarray, intensity: np.ndarray) -> PreEdge:
     above = energy_ev > onset_ev + PRE_EDGE_WIDTH_EV
     if above.sum() < 3:
         raise ValueError(f"the axis ends at {energy_ev[-1]:g} eV, before the main band")
-    pre_ev, pre = _maximum(energy_ev[~above], intensity[~above])
+    peaks = argrelmax(intensity)[0]
+    peaks = peaks[(energy_ev[peaks] >= onset_ev) & ~above[peaks]]
+    highest = peaks[np.argmax(intensity[peaks])] if len(peaks) else np.argmax(intensity * ~above)
+    pre_ev, pre = _maximum_at(int(highest), energy_ev, intensity)
     main_ev, main = _maximum(energy_ev[above], intensity[above])
     return PreEdge(pre_ev, main_ev, main_ev - pre_ev, pre / main)
 
@@ -59,8 +63,11 @@ def feature_energy(energy_ev: np.ndarray, intensity: np.ndarray, feature: Featur
 
 
 def _maximum(energy_ev: np.ndarray, intensity: np.ndarray) -> tuple[float, float]:
-    """Place and height of the maximum, by a parabola through it and its two neighbours."""
-    top = int(np.argmax(intensity))
+    return _maximum_at(int(np.argmax(intensity)), energy_ev, intensity)
+
+
+def _maximum_at(top: int, energy_ev: np.ndarray, intensity: np.ndarray) -> tuple[float, float]:
+    """Place and height of the maximum at index ``top``, by a parabola through its neighbours."""
     if top in (0, len(intensity) - 1):
         return float(energy_ev[top]), float(intensity[top])
     near = slice(top - 1, top + 2)
