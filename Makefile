@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS := 1
 # They mostly wait for jobs of their own, so they run beside the others.
 SLOW_TESTS := tests/test_end_to_end.py tests/slurm
 
-.PHONY: help setup demo test lint doctor bench docs slurm-profile lock clean
+.PHONY: help setup demo ni-k test lint doctor bench docs slurm-profile lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,6 +30,13 @@ demo: setup ## the main job end to end on config/config.yaml, with the report at
 		echo "corefuse: waiting for a run that still goes on in this folder" >&2
 	@flock .snakemake/demo.lock snakemake --nolock --cores $(CORES) --rerun-incomplete
 	@echo "Report: $(CURDIR)/results/demo/report.html"
+
+ni-k: setup ## Li content of measured Ni K spectra, yours with SAMPLES=my.yaml DATA=folder
+	@mkdir -p .snakemake
+	@flock .snakemake/demo.lock env $(if $(DATA),COREFUSE_DATA=$(DATA)) snakemake --nolock --cores $(CORES) \
+		--rerun-incomplete --configfile config/ni_k.yaml \
+		$(if $(SAMPLES),--config 'infer={"samples_file": "$(SAMPLES)"}')
+	@echo "Report: $(CURDIR)/results/ni_k/report.html"
 
 test: ## all tests: lint, physics, workflow, report in a browser
 	@envs/setup.sh test

@@ -1,6 +1,8 @@
-"""One requested structure, built, relaxed and labelled: -> structures/<id>.json."""
+"""One requested structure, taken or built, relaxed and labelled: -> structures/<id>.json."""
 
-from corefuse import plan, structures
+from corefuse import plan, stored, structures
 
 spec = plan.StructureSpec.from_json(snakemake.params.section)
-structures.write(snakemake.output[0], structures.make(spec))
+name, digest = f"structures/{spec.structure_id}.json", stored.structure_digest(spec)
+if not stored.take(snakemake.params.stored, name, digest, snakemake.output[0]):
+    structures.write(snakemake.output[0], structures.make(spec))

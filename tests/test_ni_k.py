@@ -1,7 +1,6 @@
 """Li content of measured NMC from Ni K alone, from the stored runs of config/ni_k.yaml.
 
-The stored files are its ``raw/gpaw/*.nc`` and ``structures/index.csv``; all stages after the
-simulations run here.
+All stages after the simulations run here.
 """
 
 import pandas as pd
@@ -30,7 +29,7 @@ VOLTAGES = ("oc", "3p0v", "4p3v", "4p8v")
 @pytest.fixture(scope="module")
 def run(root, shared):
     """Scores of the simulated spectra, and what is read in each measured one."""
-    stored = root / "tests" / "reference" / "ni_k"
+    stored = root / "resources" / "ni_k"
     raw = yaml.safe_load((root / "config" / "ni_k.yaml").read_text())
     raw["infer"] |= {
         "samples_file": str(root / raw["infer"]["samples_file"]),
@@ -40,8 +39,8 @@ def run(root, shared):
     assert not left_out
     settings = config.load(filled, "ni_k.yaml")
     table = edge_table.load(root / "resources" / "edges.yaml")
-    index = pd.read_csv(stored / "index.csv")
-    paths = sorted(stored.glob("*.nc"))
+    index = pd.read_csv(stored / "structures" / "index.csv")
+    paths = sorted(stored.glob("raw/gpaw/*.nc"))
     known = calibration.calibrate_all(paths, index, settings.spectra, table)
     simulated = {
         p.stem: spectra.process({"gpaw": files.read_netcdf(p)}, settings.spectra, table, known)

@@ -18,11 +18,13 @@ def before_start(
     edges_file: str,
 ) -> None:
     """Raise InputError for a fault that only shows with files and plan at hand."""
-    from corefuse import engines  # a second of imports that jobs need not pay
+    from corefuse import engines, stored  # a second of imports that jobs need not pay
 
     for engine, edges in config.simulation.engines().items():
         engines.check_edges(engine, edges, config_file)
     _check_programs(config, config_file)
+    if config.simulation.stored:
+        stored.listed(config.simulation.stored)
     _check_edges_occur(config, specs, config_file)
     _check_parents(config, arrangements(config.structures, config_file), config_file)
     _check_sample_names(config, specs, config_file)

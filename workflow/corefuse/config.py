@@ -367,6 +367,11 @@ class Simulation(Section):
         {},
         description="edge of gpaw: none (one run for all sites), half or full (one run a site)",
     )
+    stored: str | None = Field(
+        None,
+        description="folder of finished structures and simulations (`python -m corefuse.stored`), "
+        "taken where they are the very ones asked for",
+    )
     sites: Sites = Sites()
     gpaw: Gpaw = Gpaw()
     multiplet: Multiplet = Multiplet()
@@ -388,6 +393,10 @@ class Simulation(Section):
             return self.gpaw.model_dump(mode="json") | {"core_hole": holes}
         section: BaseModel = getattr(self, engine)
         return section.model_dump(mode="json")
+
+    def request(self, engine: str) -> str:
+        """Edges and settings of an engine, all of the config that its results depend on."""
+        return canonical({"edges": self.engines()[engine], "settings": self.settings(engine)})
 
     @model_validator(mode="after")
     def _holes_are_gpaws(self) -> Simulation:

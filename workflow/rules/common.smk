@@ -59,11 +59,9 @@ def sample_files(w):
     return [P(f"spectra/{w.sample}.nc")]
 
 
-def site_section(w):
-    """What the results of a site engine depend on, as the jobs get it."""
-    return cfg.canonical(
-        {"edges": ENGINE_EDGES[w.engine], "settings": C.simulation.settings(w.engine)}
-    )
+def engine_section(w):
+    """What an engine's results depend on, as its jobs get it."""
+    return C.simulation.request(w.engine)
 
 
 def batches_of(engine, structure_id):

@@ -28,13 +28,9 @@ rule simulate:
         mem_mb=engine_memory_mb,
         runtime=lambda w, attempt: 240 * attempt,
     params:
-        section=lambda w: cfg.canonical(
-            {
-                "edges": ENGINE_EDGES[w.engine],
-                "settings": C.simulation.settings(w.engine),
-            }
-        ),
+        section=engine_section,
         revision=lambda w: checks.engine_revision(w.engine),
+        stored=C.simulation.stored,
         shared=lambda w: P(f"raw/{w.engine}/shared"),
     script:
         "../../scripts/simulate.py"
@@ -57,7 +53,7 @@ rule begin:
         mem_mb=engine_memory_mb,
         runtime=lambda w, attempt: 120 * attempt,
     params:
-        section=site_section,
+        section=engine_section,
         revision=lambda w: checks.engine_revision(w.engine),
         shared=lambda w: P(f"raw/{w.engine}/shared"),
     script:
@@ -82,7 +78,7 @@ rule sites:
         mem_mb=engine_memory_mb,
         runtime=lambda w, attempt: 240 * attempt,
     params:
-        section=site_section,
+        section=engine_section,
         select=cfg.canonical(C.simulation.sites),
         revision=lambda w: checks.engine_revision(w.engine),
         shared=lambda w: P(f"raw/{w.engine}/shared"),

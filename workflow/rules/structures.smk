@@ -20,6 +20,7 @@ rule structure:
     params:
         section=lambda w: SPECS[w.structure_id].to_json(),
         revision=plan.REVISION,
+        stored=C.simulation.stored,
     script:
         "../../scripts/structure.py"
 
