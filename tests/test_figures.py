@@ -20,13 +20,13 @@ def spectrum(peak_ev: float, scale: float = 1.0) -> xr.Dataset:
 
 INDEX = pd.DataFrame(
     {
-        "structure_id": ["a", "b", "c"],
-        "parent_id": ["p", "p", "p"],
-        "x_li": [1.0, 0.5, 1.0],
-        "defect_class": ["pristine", "pristine", "vacancy"],
+        "structure_id": ["a", "b", "c", "d"],
+        "host_id": ["p-li100", "p-li050", "p-li100", "q-li050"],
+        "x_li": [1.0, 0.5, 0.5, 0.5],  # c: excess Ni in place of Li
+        "defect_class": ["pristine", "pristine", "antisite", "vacancy"],
     }
 )
-SPECTRA = {"a": spectrum(530), "b": spectrum(531), "c": spectrum(532)}
+SPECTRA = {"a": spectrum(530), "b": spectrum(531), "c": spectrum(532), "d": spectrum(533)}
 
 
 def lines(ax) -> list[np.ndarray]:
@@ -44,10 +44,23 @@ def test_failed_structures_and_absent_elements_have_no_line():
     assert len(lines(ax)) == 1
 
 
-def test_a_defect_is_drawn_as_its_difference_from_its_twin():
+def test_a_defect_is_drawn_as_its_difference_from_its_own_host():
+    """Neither from a cell that happens to hold as much Li, nor at all without its host."""
     (ax,) = figures.spectra_by_defect(SPECTRA, INDEX, [MODALITY]).axes
     (change,) = lines(ax)
     assert np.allclose(change, (SPECTRA["c"] - SPECTRA["a"])[MODALITY])
+
+
+def test_attributions_stand_over_the_states_of_a_named_engine():
+    table = pd.DataFrame(
+        {"modality": MODALITY, "energy_ev": ENERGY, "mean_abs_shap": 0.1, "mean_shap": -0.1}
+    )
+    samples = xr.concat([SPECTRA["a"], SPECTRA["b"]], "sample")
+    dos = {"O_K": SPECTRA["a"]["dos_O_K"].assign_attrs(engine="gpaw")}
+    figure = figures.attribution(table, samples, dos, "x_li")
+    states = [ax for ax in figure.axes if [t for t in ax.texts if t.get_text() == "gpaw"]]
+    assert len(states) == 1
+    assert len(lines(states[0])) == 3
 
 
 def predictions(model: str) -> pd.DataFrame:

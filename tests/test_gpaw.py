@@ -87,6 +87,18 @@ def test_low_spin_cobalt_is_nonmagnetic_with_empty_eg_states_at_the_pre_edge(raw
     assert 2.0 < empty_d < 4.0  # four eg holes less their share on oxygen
 
 
+def test_the_states_of_every_atom_are_kept_whichever_edges_are_asked(
+    shared_datasets, tmp_path, raw
+):
+    job = engines.Job("licoo2", licoo2(), ("O K",), SETTINGS, shared_datasets)
+    alone = engines.simulate(engine.ENGINE, job, tmp_path)
+    assert alone["atom_dos"].dims == ("atom", "l", "energy")
+    for edge in ("O K", "Co L2,3"):
+        channel = rawdata.of_edge(raw, edge)
+        of_atom = alone["atom_dos"].values[channel["site"].values]
+        assert of_atom.sum() == pytest.approx(channel["dos"].values.sum(), rel=2e-3)
+
+
 def test_rotating_the_crystal_changes_nothing(raw, shared_datasets, tmp_path):
     rotation = Rotation.from_euler("xyz", [20, 40, 70], degrees=True).as_matrix()
     straight = licoo2()

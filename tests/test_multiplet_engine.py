@@ -127,9 +127,9 @@ def test_another_parameter_is_another_problem(cell, folder, tmp_path):
     assert engines.simulate(engine.ENGINE, job, tmp_path / "job").attrs["cache_hits"] == 0
 
 
-def gpaw_like(cell, moments, shifts):
+def gpaw_like(cell, moments, shifts, dos=None):
     made = synthetic.dataset([synthetic.channel("O K", {1.5: 1.0, 12.0: 3.0, 14.0: 3.0})], "cell")
-    return rawdata.with_atoms(made, moments, shifts)
+    return rawdata.with_atoms(made, moments, shifts, dos)
 
 
 def test_gpaw_moments_win_and_its_core_level_shifts_are_left_out(cell, folder, tmp_path):
@@ -171,6 +171,8 @@ def test_later_stages_take_a_k_edge_from_gpaw_and_l_edges_from_multiplets(raw, c
     assert calibration.from_json(calibration.to_json(known)) == known
     out = spectra.process(both, settings, table, known)
     assert out.attrs["status"] == "ok"
+    assert out["dos_Mn_L23"].attrs["engine"] == "multiplet"
+    assert out["dos_O_K"].attrs["engine"] == "gpaw"
     for edge in EDGES:
         name = f"{edge[:2]}_L23"
         energy, intensity = out[f"energy_{name}"].values, out[f"{name}-XAS"].values
@@ -220,6 +222,34 @@ def test_numbers_of_the_config_stand_in_the_file(cell, folder, tmp_path):
     job = engines.Job("cell", cell, ("Mn L2,3",), changed, folder / "shared")
     raw = engines.simulate(engine.ENGINE, job, tmp_path / "job")
     assert json.loads(raw.attrs["overridden"]) == changed["ions"]
+
+
+def test_states_under_a_multiplet_edge_are_gpaws(raw, cell, root):
+    """Two bands of d states; the stronger one's maximum stands under that of L3."""
+    table = edge_table.load(root / "resources" / "edges.yaml")
+    settings = config.Spectra(techniques={"XAS": {"gaussian_fwhm_ev": 0.4, "edges": ["Mn L2,3"]}})
+    known = {"Mn L2,3": calibration.calibrate(raw, "Mn L2,3", settings, table["Mn L2,3"])}
+    bands = synthetic.channel("Mn L2,3", {1.0: 2.0, 4.0: 3.0})
+    dos = np.zeros((len(cell), *bands.dos.shape))
+    manganese = [i for i, s in enumerate(cell) if s.specie.symbol == "Mn"]
+    dos[manganese, 2] = bands.intensity
+    shifts = np.full(len(cell), -20.0)
+    gpaw = gpaw_like(cell, [0.0] * len(cell), shifts, dos)
+    out = spectra.process({"gpaw": gpaw, "multiplet": raw}, settings, table, known)
+    states, edge = out["dos_Mn_L23"], out["Mn_L23-XAS"]
+    energy = out["energy_Mn_L23"].values
+    top = energy[states.values[2].argmax()]
+    assert states.attrs["engine"] == "gpaw"
+    assert top == pytest.approx(energy[edge.values.argmax()], abs=0.05)
+    assert states.sel(l=2).integrate("energy_Mn_L23") == pytest.approx(5, rel=0.05)
+    low = (energy > top - 4) & (energy < top - 2)
+    assert energy[low][states.values[2, low].argmax()] == pytest.approx(top - 3, abs=0.15)
+    shifts[manganese[0]] -= 1.0
+    moved = spectra.process(
+        {"gpaw": gpaw_like(cell, [0.0] * len(cell), shifts, dos), "multiplet": raw},
+        settings, table, known,
+    )["dos_Mn_L23"]  # fmt: skip
+    assert moved.values[2].max() < 0.9 * states.values[2].max()
 
 
 def _ion(edge):

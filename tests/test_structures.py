@@ -171,6 +171,7 @@ def test_made_structures_carry_their_row_and_where_they_come_from(made):
     assert row == structures.labels(made)
     assert row["structure_id"] == "NMC211-4fu-d0-li050-vo1Mn-as1"
     assert row["parent_id"] == "NMC211-4fu-d0"
+    assert row["host_id"] == "NMC211-4fu-d0-li050"
     assert (row["relaxed"], row["relax_steps"], row["seed"]) == (False, 3, 1)
     assert row["volume_a3_per_fu"] == pytest.approx(made.volume / 4)
     assert made.properties["relaxation"]["versions"]["torch"]

@@ -81,19 +81,19 @@ def spectra_by_lithium(
 def spectra_by_defect(
     spectra: Mapping[str, xr.Dataset], index: pd.DataFrame, modalities: Sequence[str]
 ) -> Figure:
-    """Change of the spectra by a defect: each defective structure less its pristine twin.
+    """Change of the spectra by a defect: each defective structure less its own pristine host.
 
-    Twins share parent and Li content; structures without a twin are not drawn.
+    Structures whose host is not among the spectra are not drawn.
     """
     rows = index[index.structure_id.isin(spectra)]
     figure, axes = _panels(modalities)
     found = set()
-    for _, twins in rows.groupby(["parent_id", rows.x_li.round(3)]):
-        pristine = twins[twins.defect_class == "pristine"]
-        if len(pristine) != 1:
+    for _, of_host in rows.groupby("host_id"):
+        pristine = of_host[of_host.defect_class == "pristine"]
+        if pristine.empty:
             continue
         reference = spectra[pristine.structure_id.iloc[0]]
-        for row in twins[twins.defect_class != "pristine"].itertuples():
+        for row in of_host[of_host.defect_class != "pristine"].itertuples():
             found.add(row.defect_class)
             for ax, modality in zip(axes, modalities, strict=True):
                 change = spectra[row.structure_id][modality] - reference[modality]
@@ -170,11 +170,12 @@ def scores(metrics: pd.DataFrame, kinds: Mapping[str, str], subsets: Sequence[st
 
 
 def attribution(
-    table: pd.DataFrame, dataset: xr.Dataset, dos: Mapping[str, np.ndarray], target: str
+    table: pd.DataFrame, dataset: xr.Dataset, dos: Mapping[str, xr.DataArray], target: str
 ) -> Figure:
     """SHAP along the energy axis over the mean spectrum, the absorber's empty states beneath.
 
-    ``dos`` maps an edge id to the mean projected density of states (3, energy).
+    ``dos`` maps an edge id to the mean projected density of states (3, energy), whose attribute
+    ``engine`` is printed beside it.
     """
     modalities = list(dict.fromkeys(table.modality))
     columns = min(len(modalities), 5)
@@ -372,10 +373,11 @@ def _draw(ax: Axes, dataset: xr.Dataset, modality: str, colour: object) -> None:
         ax.plot(energy_of(dataset, modality), dataset[modality], color=colour, lw=0.9)
 
 
-def _draw_dos(ax: Axes, energy: np.ndarray, dos: np.ndarray, edge: Edge) -> None:
+def _draw_dos(ax: Axes, energy: np.ndarray, dos: xr.DataArray, edge: Edge) -> None:
     for l, colour in enumerate((GREY, GREEN, BLUE)):
         width = 1.4 if l == edge.final_l else 0.6
-        ax.plot(energy, dos[l], color=colour, lw=width)
+        ax.plot(energy, dos.values[l], color=colour, lw=width)
+    ax.text(0.98, 0.95, dos.attrs["engine"], transform=ax.transAxes, ha="right", va="top", **STYLE)
     ax.set_yticks([])
     ax.margins(x=0)
     ax.tick_params(labelsize=7)

@@ -152,13 +152,21 @@ def build(channels: list[Channel], energy_ev: np.ndarray) -> xr.Dataset:
 
 
 def with_atoms(
-    raw: xr.Dataset, moments_mub: Sequence[float], core_level_shifts_ev: Sequence[float]
+    raw: xr.Dataset,
+    moments_mub: Sequence[float],
+    core_level_shifts_ev: Sequence[float],
+    dos: np.ndarray | None = None,
 ) -> xr.Dataset:
     """``raw`` with the moment and the core-level shift of every atom, whichever edges it has.
 
     The shift is that of the core level in the element's ground-state dataset, so it compares
-    between sites of one element only.
+    between sites of one element only. ``dos`` (atom, 3, energy) is the projected unoccupied
+    density of states of every atom without a core hole (states/eV), if it is known.
     """
+    if dos is not None:
+        raw = raw.assign(
+            atom_dos=(("atom", "l", "energy"), dos.astype("f4"), {"units": "states/eV"})
+        )
     return raw.assign(
         atom_moment_mub=("atom", np.array(moments_mub), {"units": "bohr magneton"}),
         atom_core_level_shift_ev=("atom", np.array(core_level_shifts_ev), {"units": "eV"}),

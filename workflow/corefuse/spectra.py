@@ -9,7 +9,13 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from corefuse.broadening import bound_kernel, broadened, edge_kernel, sharpest_technique
+from corefuse.broadening import (
+    EdgeKernel,
+    bound_kernel,
+    broadened,
+    edge_kernel,
+    sharpest_technique,
+)
 from corefuse.calibration import Calibration, EdgeCalibration
 from corefuse.config import Spectra, canonical
 from corefuse.edge_table import EdgeEntry, EdgeTable, lines
@@ -38,8 +44,11 @@ def process(
     Per modality M the site average ``M`` of unit area over the edge's window and the standard
     deviation over sites ``M_site_std`` on the same scale; per edge ``dos_<edge id>``, the projected
     unoccupied density of states of the absorber in states/eV, broadened like the sharpest
-    technique so that its maxima stand under those of the spectrum (L3 for an L2,3 edge). An absent
-    element gives zeros. If an engine failed, the result has its status and reason and no spectra.
+    technique so that its maxima stand under those of the spectrum (L3 for an L2,3 edge). Its
+    attribute ``engine`` says whose: that of a multiplet edge is GPAW's where GPAW ran, the maximum
+    of the d states put under that of L3, because a bound exciton has no axis in common with bands.
+    An absent element gives zeros. If an engine failed, the result has its status and reason and no
+    spectra.
 
     Raises
     ------
@@ -59,10 +68,7 @@ def process(
     if failures:
         return xr.Dataset(attrs=attrs | {"status": "failed", "reason": "; ".join(failures)})
     edges = dict.fromkeys(e for t in settings.techniques.values() for e in t.edges)
-    parts = [
-        _edge_dataset(_channels(raw, edge), edge, settings, edge_table, calibration)
-        for edge in edges
-    ]
+    parts = [_edge_dataset(raw, edge, settings, edge_table, calibration) for edge in edges]
     return xr.merge(parts).assign_attrs(attrs | {"status": "ok", "reason": ""})
 
 
@@ -101,16 +107,22 @@ def read_usable(paths: Iterable[str | Path]) -> dict[str, xr.Dataset]:
     return {name: d for name, d in datasets.items() if d.attrs["status"] == "ok"}
 
 
-def mean_dos(datasets: Iterable[xr.Dataset]) -> dict[str, np.ndarray]:
-    """Edge id -> projected unoccupied states (3, energy), mean over structures with the element."""
-    found: dict[str, list[np.ndarray]] = {}
+def mean_dos(datasets: Iterable[xr.Dataset]) -> dict[str, xr.DataArray]:
+    """Edge id -> projected unoccupied states (3, energy), mean over structures with the element.
+
+    The attribute ``engine`` says whose they are.
+    """
+    found: dict[str, list[xr.DataArray]] = {}
     for dataset in datasets:
         for name in (n for n in dataset if str(n).startswith("dos_")):
-            found.setdefault(str(name).removeprefix("dos_"), []).append(dataset[name].values)
-    return {
-        edge: np.mean([d for d in all_of_edge if d.any()] or all_of_edge, axis=0)
-        for edge, all_of_edge in found.items()
-    }
+            found.setdefault(str(name).removeprefix("dos_"), []).append(dataset[name])
+    means = {}
+    for edge, every in found.items():
+        present = [d for d in every if d.any()] or every
+        means[edge] = (
+            xr.concat(present, "structure").mean("structure").assign_attrs(present[0].attrs)
+        )
+    return means
 
 
 def ensemble(datasets: Iterable[xr.Dataset], modality: str) -> xr.DataArray:
@@ -121,13 +133,15 @@ def ensemble(datasets: Iterable[xr.Dataset], modality: str) -> xr.DataArray:
 
 
 def _edge_dataset(
-    channels: xr.Dataset,
+    raw: Mapping[str, xr.Dataset],
     edge: str,
     settings: Spectra,
     edge_table: EdgeTable,
     calibration: Calibration,
 ) -> xr.Dataset:
-    energy_ev = edge_table[edge].grid.energies_ev
+    engine, channels = _channels(raw, edge)
+    grid = edge_table[edge].grid
+    energy_ev = grid.energies_ev
     absent = not channels.sizes["channel"]
     out = xr.Dataset(coords={_axis(edge): (_axis(edge), energy_ev, {"units": "eV"})})
     for technique in (t for t, s in settings.techniques.items() if edge in s.edges):
@@ -142,8 +156,14 @@ def _edge_dataset(
     dos = np.zeros((3, len(energy_ev)))
     if not absent:
         known = _calibrated(edge, channels, calibration)
-        dos = _mean_dos(channels, edge, settings, edge_table[edge].grid, known)
-    out[f"dos_{EDGES[edge].id}"] = (("l", _axis(edge)), dos, {"units": "states/eV"})
+        if holds_all_levels(channels) and "atom_dos" in raw.get("gpaw", ()):
+            l3 = out[modality_id(edge, sharpest_technique(edge, settings))].values
+            top_ev = float(energy_ev[l3.argmax()])
+            engine, dos = "gpaw", _dos_below(top_ev, raw["gpaw"], channels, edge, settings, grid)
+        else:
+            dos = _mean_dos(channels, edge, settings, grid, known)
+    about = {"units": "states/eV", "engine": engine}
+    out[f"dos_{EDGES[edge].id}"] = (("l", _axis(edge)), dos, about)
     return out.assign_coords(l=[0, 1, 2])
 
 
@@ -168,20 +188,53 @@ def _check_reach(
 def _mean_dos(
     channels: xr.Dataset, edge: str, settings: Spectra, grid: EnergyGrid, known: EdgeCalibration
 ) -> np.ndarray:
-    sharpest = sharpest_technique(edge, settings)
     if holds_all_levels(channels):
+        sharpest = sharpest_technique(edge, settings)
         kernel = bound_kernel(channels, edge, sharpest, settings, grid, level=0)
     else:
-        kernel = edge_kernel(
-            (replace(lines(edge, settings.l2_extra_lorentzian_fwhm_ev)[0], share=1.0),),
-            grid,
-            known.threshold_ev,
-            settings.techniques[sharpest].gaussian_fwhm_ev,
-            settings.final_state_lorentzian_fwhm_per_ev,
-        )
+        kernel = _state_kernel(edge, settings, grid, known.threshold_ev)
     per_l = channels["dos"].transpose("l", "channel", "energy").values
     sites = [kernel.apply(*_placed(channels, known), density) for density in per_l]
     return np.array([site_mean(of_l, channels) for of_l in sites])
+
+
+def _dos_below(
+    top_ev: float,
+    gpaw: xr.Dataset,
+    channels: xr.Dataset,
+    edge: str,
+    settings: Spectra,
+    grid: EnergyGrid,
+) -> np.ndarray:
+    """GPAW's mean DOS (3, grid) of the channels' atoms, the maximum of its d states at ``top_ev``.
+
+    The atoms' core-level shifts, which the d states follow, put them on one axis first.
+    """
+    atoms = channels["site"].values
+    per_l = gpaw["atom_dos"].transpose("l", "atom", "energy").values[:, atoms]
+    shifts_ev = gpaw["atom_core_level_shift_ev"].values[atoms]
+    shifts_ev = shifts_ev - site_mean(shifts_ev, channels)
+
+    def placed(fermi_ev: float) -> np.ndarray:
+        kernel = _state_kernel(edge, settings, grid, fermi_ev)
+        sites = [kernel.apply(gpaw["energy_ev"].values, shifts_ev + fermi_ev, d) for d in per_l]
+        return np.array([site_mean(of_l, channels) for of_l in sites])
+
+    maximum_ev = float(grid.energies_ev[placed(top_ev)[2].argmax()])
+    return placed(2 * top_ev - maximum_ev)
+
+
+def _state_kernel(
+    edge: str, settings: Spectra, grid: EnergyGrid, threshold_ev: float
+) -> EdgeKernel:
+    """The edge's first level alone, as the sharpest technique sees it."""
+    return edge_kernel(
+        (replace(lines(edge, settings.l2_extra_lorentzian_fwhm_ev)[0], share=1.0),),
+        grid,
+        threshold_ev,
+        settings.techniques[sharpest_technique(edge, settings)].gaussian_fwhm_ev,
+        settings.final_state_lorentzian_fwhm_per_ev,
+    )
 
 
 def _placed(channels: xr.Dataset, known: EdgeCalibration) -> tuple[np.ndarray, np.ndarray]:
@@ -190,10 +243,10 @@ def _placed(channels: xr.Dataset, known: EdgeCalibration) -> tuple[np.ndarray, n
     return channels["energy_ev"].values, shifts_ev
 
 
-def _channels(raw: Mapping[str, xr.Dataset], edge: str) -> xr.Dataset:
-    """An edge's channels from the engine that computed it."""
-    found = [of_edge(dataset, edge) for dataset in raw.values()]
-    return max(found, key=lambda channels: channels.sizes["channel"])
+def _channels(raw: Mapping[str, xr.Dataset], edge: str) -> tuple[str, xr.Dataset]:
+    """The engine that computed an edge, and its channels."""
+    found = [(engine, of_edge(dataset, edge)) for engine, dataset in raw.items()]
+    return max(found, key=lambda one: one[1].sizes["channel"])
 
 
 def _calibrated(edge: str, channels: xr.Dataset, calibration: Calibration) -> EdgeCalibration:

@@ -20,6 +20,7 @@ from corefuse.plan import StructureSpec
 COLUMNS = (
     "structure_id",
     "parent_id",
+    "host_id",
     "arrangement",
     "grade",
     "n_atoms",
@@ -76,6 +77,7 @@ def build(spec: StructureSpec) -> Structure:
         "spec": spec.model_dump(mode="json"),
         "structure_id": spec.structure_id,
         "parent_id": spec.parent_id,
+        "host_id": spec.host_id,
         "arrangement": crystals.arrangement_id(host, metals),
         "defects": [asdict(edit) | {"frac_coords": list(edit.frac_coords)} for edit in edits],
     }
@@ -147,6 +149,7 @@ def labels(structure: Structure) -> dict[str, Any]:
     row = {
         "structure_id": structure.properties["structure_id"],
         "parent_id": structure.properties["parent_id"],
+        "host_id": structure.properties["host_id"],
         "arrangement": structure.properties["arrangement"],
         "grade": spec["grade"],
         **found,

@@ -13,7 +13,7 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from math import ceil, pi
 from pathlib import Path
@@ -49,7 +49,7 @@ class GpawEngine(Engine):
     """See the module; follows :class:`corefuse.engines.Engine`."""
 
     name = "gpaw"
-    revision = 2
+    revision = 3
     edges = tuple(EDGES)
     reads = ()
     resources = ()
@@ -97,6 +97,7 @@ class GpawEngine(Engine):
         outcome = files.read_json(folder / "outcome.json")
         with np.load(folder / "channels.npz") as arrays:
             energy, intensity, dos = arrays["energy"], arrays["intensity"], arrays["dos"]
+            atom_dos = arrays.get("atom_dos")
         roles = structure.site_properties.get("role") or [""] * len(structure)
         channels = [
             rawdata.Channel(
@@ -112,7 +113,7 @@ class GpawEngine(Engine):
             for i, (edge, site) in enumerate(outcome["sites"])
         ]
         raw = rawdata.with_atoms(
-            rawdata.build(channels, energy), outcome["moments"], outcome["atom_shifts"]
+            rawdata.build(channels, energy), outcome["moments"], outcome["atom_shifts"], atom_dos
         )
         return raw.assign_attrs(
             converged=1,
@@ -161,6 +162,10 @@ def compute(folder: Path) -> None:
         site_spectrum(calc, EDGES[edge], site, settings["smearing_ev"], energy, fermi_ev)
         for edge, site in sites
     ]
+    atom_dos = [
+        projected_dos(calc, site, settings["smearing_ev"], energy, fermi_ev)
+        for site in range(len(atoms))
+    ]
     write_outcome(
         calc,
         folder,
@@ -174,6 +179,7 @@ def compute(folder: Path) -> None:
         energy,
         spectra,
         calc.get_magnetic_moments(),
+        atom_dos=np.array(atom_dos),
     )
 
 
@@ -206,8 +212,12 @@ def write_outcome(
     energy_ev: np.ndarray,
     spectra: Sequence[tuple[np.ndarray, np.ndarray]],
     moments_mub: Sequence[float],
+    **arrays: np.ndarray,
 ) -> None:
-    """``outcome.json`` with what every run has, and ``channels.npz``; one process writes."""
+    """``outcome.json`` with what every run has, and ``channels.npz``; one process writes.
+
+    ``arrays`` go to ``channels.npz`` too.
+    """
     common = {
         "moments": list(moments_mub),
         "scf_iterations": int(calc.get_number_of_iterations()),
@@ -224,6 +234,7 @@ def write_outcome(
             energy=energy_ev,
             intensity=np.array([s[0] for s in spectra]),
             dos=np.array([s[1] for s in spectra]),
+            **arrays,
         )
 
 
@@ -448,23 +459,37 @@ def site_spectrum(
     from gpaw.xas import dipole_matrix_elements
 
     dipole = dipole_matrix_elements(core_setup(edge, calc, site))  # bohr
-    overlaps = _sphere_overlaps(calc.wfs.setups[site])
     intensity = np.zeros_like(energy_ev)
-    dos = np.zeros((3, len(energy_ev)))
-    for kpt in calc.wfs.kpt_u:
-        k_weight = kpt.weight * calc.wfs.nspins / 2
-        positions = kpt.eps_n * Hartree - fermi_ev
-        empty = k_weight * expit(positions / smearing_ev)  # 1 - Fermi-Dirac
-        projections = kpt.P_ani[site]
+    for positions, empty, projections in _empty_states(calc, site, smearing_ev, fermi_ev):
         amplitude = np.einsum("cmi,ni->cmn", dipole, projections)
         strength = (abs(amplitude) ** 2).sum((0, 1)) / 3
         intensity += rawdata.sticks_to_density(positions, empty * strength, energy_ev)
+    calc.wfs.kd.comm.sum(intensity)
+    return intensity, projected_dos(calc, site, smearing_ev, energy_ev, fermi_ev)
+
+
+def projected_dos(
+    calc: GPAW, site: int, smearing_ev: float, energy_ev: np.ndarray, fermi_ev: float
+) -> np.ndarray:
+    """s, p and d density of the empty states inside a site's sphere (3, energy), states/eV."""
+    overlaps = _sphere_overlaps(calc.wfs.setups[site])
+    dos = np.zeros((3, len(energy_ev)))
+    for positions, empty, projections in _empty_states(calc, site, smearing_ev, fermi_ev):
         for l, overlap in enumerate(overlaps):
-            weight = np.einsum("ni,ij,nj->n", projections.conj(), overlap, projections).real
+            weight = ((projections.conj() @ overlap) * projections).sum(1).real
             dos[l] += rawdata.sticks_to_density(positions, empty * weight, energy_ev)
-    for array in (intensity, dos):
-        calc.wfs.kd.comm.sum(array)
-    return intensity, dos
+    calc.wfs.kd.comm.sum(dos)
+    return dos
+
+
+def _empty_states(
+    calc: GPAW, site: int, smearing_ev: float, fermi_ev: float
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Of each k point and spin here: band energies (n,), empty shares (n,), projections (n, i)."""
+    for kpt in calc.wfs.kpt_u:
+        positions = kpt.eps_n * Hartree - fermi_ev
+        share = kpt.weight * calc.wfs.nspins / 2 * expit(positions / smearing_ev)  # 1 - Fermi-Dirac
+        yield positions, share, kpt.P_ani[site]
 
 
 def _sphere_overlaps(setup: Any) -> list[np.ndarray]:
