@@ -1,17 +1,19 @@
 """docs/engines.md: its engine runs, its configs are valid, and it leaves no engine out."""
 
+import importlib
 import re
-import typing
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+import toy
 import yaml
-from pydantic import Field
 from pymatgen.core import Lattice, Structure
 
 from corefuse import config, edge_table, engines, rawdata
 from corefuse.calibration import calibrate
-from corefuse.config import Section, Spectra
+from corefuse.config import Spectra
 from corefuse.spectra import process
 
 EDGES = ("O K", "Ni K")
@@ -28,13 +30,80 @@ def blocks(page, language):
 
 @pytest.fixture
 def natoli(page, tmp_path, monkeypatch):
-    """The engine of the page and its section, made known as the page says."""
-    engine, section = blocks(page, "python")
-    (tmp_path / "natoli.py").write_text(engine)
+    """The engine of the page and its settings."""
+    (code,) = blocks(page, "python")
+    (tmp_path / "natoli.py").write_text(code)
     monkeypatch.setattr(engines, "__path__", [*engines.__path__, str(tmp_path)])
-    known = {"Section": Section, "Field": Field}
-    exec(section, known)
-    return engines.get("natoli"), known["Natoli"]()
+    monkeypatch.delitem(sys.modules, "corefuse.engines.natoli", raising=False)
+    module = importlib.import_module("corefuse.engines.natoli")
+    return module.ENGINE, module.Settings()
+
+
+@pytest.fixture(scope="module")
+def with_natoli(page, root, tmp_path_factory):
+    """A copy of the project to which the page's file has been added, and a config naming it."""
+    copy = toy.Toy(root, tmp_path_factory.mktemp("project"))
+    engine = copy.folder / "workflow" / "corefuse" / "engines" / "natoli.py"
+    engine.write_text(blocks(page, "python")[0])
+    section = yaml.safe_load(blocks(page, "yaml")[-1])["simulation"]
+    section["edges"] = toy.CONFIG["simulation"]["edges"] | section["edges"]
+    raw = toy.edited("simulation", section)
+    copy.write("natoli", raw)
+    copy.write("misspelt", toy.edited("simulation.natoli.cutof_angstrom", 2.4, raw))
+    copy.write("negative", toy.edited("simulation.natoli.cutoff_angstrom", -1, raw))
+    return copy
+
+
+def test_the_file_alone_makes_the_engine_known_to_the_workflow(with_natoli):
+    done = with_natoli.run("-n", "--configfile", "natoli.yaml")
+    assert toy.planned(done)["simulate"] == 2 * len(toy.CONFIG["structures"]["series"])
+    assert "raw/natoli/" in done.stdout
+
+
+CALLS = """
+import json, sys
+from pathlib import Path
+import yaml
+from corefuse import config, config_docs, doctor
+file = sys.argv[1]
+try:
+    found = config.load(yaml.safe_load(Path(file).read_text()), file)
+    print(json.dumps(found.simulation.settings("natoli")))
+    print(doctor.examine("natoli", found.simulation))
+    print("simulation.natoli.cutoff_angstrom" in config_docs.reference())
+    print("constant_ev_square_angstrom" in config_docs.schema())
+except config.InputError as err:
+    print(err)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "natoli",
+            [
+                r'{"constant_ev_square_angstrom": 50.0, "cutoff_angstrom": 2.4}',
+                "natoli     works  needs nothing",
+                *("True", "True"),
+            ],
+        ),
+        ("misspelt", ["misspelt.yaml: simulation.natoli.cutof_angstrom: unknown key"]),
+        ("negative", ["negative.yaml: simulation.natoli.cutoff_angstrom: -1 is not valid"]),
+    ],
+)
+def test_its_settings_are_a_section_of_the_config(name, said, with_natoli):
+    done = subprocess.run(
+        [sys.executable, "-c", CALLS, f"{name}.yaml"],
+        cwd=with_natoli.folder,
+        env=toy.environment(PYTHONPATH=str(with_natoli.folder / "workflow")),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(said)
+    assert all(line.startswith(wanted) for line, wanted in zip(lines, said, strict=True))
 
 
 def nickel_oxide(bond_angstrom):
@@ -49,13 +118,6 @@ def simulated(natoli, bond_angstrom, folder):
         "NiO", nickel_oxide(bond_angstrom), EDGES, section.model_dump(), folder / "shared"
     )
     return engines.simulate(engine, job, folder / f"{bond_angstrom}")
-
-
-def test_the_engine_of_the_page_has_all_of_the_interface(natoli):
-    engine, _ = natoli
-    wanted = {n for n in vars(engines.Engine) if not n.startswith("_")}
-    wanted |= set(engines.Engine.__annotations__)
-    assert [n for n in wanted if not hasattr(engine, n)] == []
 
 
 def test_the_engine_of_the_page_keeps_natolis_rule(natoli, tmp_path):
@@ -88,13 +150,13 @@ def test_every_engine_is_on_the_page(page):
     choice, cost, licence = (
         part.split("\n\n")[0] for part in re.split(r"^\| engine \| ", page, flags=re.MULTILINE)[1:]
     )
-    for name in typing.get_args(config.EngineName):
+    for name in config.ENGINES:
         for table in (choice, cost, licence):
             assert f"| `{name}`" in table, name
 
 
 def test_the_configs_on_the_page_are_valid(page):
-    simulation, commands = blocks(page, "yaml")
+    simulation, commands, _ = blocks(page, "yaml")
     found = config.Simulation.model_validate(yaml.safe_load(simulation)["simulation"])
     assert found.fdmnes.command.run == ["/opt/fdmnes/fdmnes_linux64"]
     assert not found.fdmnes.pbe

@@ -117,6 +117,9 @@ class Toy(engines.Engine):
     def version(self):
         return "1"
 
+    def check(self, settings, folder):
+        return "does as it is told"
+
     def prepare(self, job, folder):
         files.write_json(folder / "site.json", job.absorber.site)
 

@@ -6,10 +6,12 @@ Importing this module is cheap (pydantic only), because the Snakefile imports it
 from __future__ import annotations
 
 import difflib
+import importlib
 import json
 import re
 import reprlib
 from fractions import Fraction
+from functools import cache
 from math import isclose
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,6 +23,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    create_model,
     model_validator,
 )
 from pydantic_core import ErrorDetails
@@ -58,9 +61,19 @@ Technique = Literal[TECHNIQUES]  # type: ignore[valid-type]
 Target = Literal[TARGETS]  # type: ignore[valid-type]
 IonName = Literal[IONS]  # type: ignore[valid-type]
 IonParameter = Literal[ION_PARAMETERS]  # type: ignore[valid-type]
-EngineName = Literal["gpaw", "multiplet", "fdmnes", "feff"]
 CoreHole = Literal["none", "half", "full"]
 HOLE_ENGINE = "gpaw_core_hole"  # what runs gpaw's edges that have a core hole
+
+
+def _engine_names() -> tuple[str, ...]:
+    """Files of ``engines/`` that hold an ``ENGINE``; found without importing them."""
+    found = sorted((Path(__file__).parent / "engines").glob("[a-z]*.py"))
+    holds = [file.stem for file in found if "\nENGINE = " in file.read_text()]
+    return tuple(name for name in holds if name != HOLE_ENGINE)
+
+
+ENGINES = _engine_names()
+EngineName = Literal[ENGINES]  # type: ignore[valid-type]
 
 
 def _no_repeats(values: list[Any]) -> list[Any]:
@@ -636,6 +649,29 @@ class Config(Section):
         return self
 
 
+@cache
+def model() -> type[Config]:
+    """:class:`Config`, with a section for each engine that brings its ``Settings`` in its file.
+
+    The sections of the engines that come with corefuse stand here, since to import an engine takes
+    a second that no job should pay.
+    """
+    own = {
+        name: getattr(importlib.import_module(f"corefuse.engines.{name}"), "Settings", Section)
+        for name in ENGINES
+        if name not in Simulation.model_fields
+    }
+    if not own:
+        return Config
+    sections: dict[str, Any] = {name: (section, section()) for name, section in own.items()}
+    simulation = create_model(
+        "Simulation", __base__=Simulation, __doc__=Simulation.__doc__, **sections
+    )
+    return create_model(
+        "Config", __base__=Config, __doc__=Config.__doc__, simulation=(simulation, ...)
+    )
+
+
 def resolve_subsets(config: Config) -> dict[str, list[str]]:
     """Subset name -> modality ids, with ``each`` and techniques spelt out; small ones first."""
     every = config.spectra.modalities()
@@ -759,7 +795,7 @@ def load(raw: dict[str, Any], file: str | Path) -> Config:
         One line with the file, the dotted key and the fix, for the first fault found.
     """
     try:
-        return Config.model_validate(raw)
+        return model().model_validate(raw)
     except ValidationError as err:
         # a misspelt key is also a missing one: the misspelling says more
         worst = min(err.errors(), key=lambda e: e["type"] != "extra_forbidden")
@@ -790,11 +826,12 @@ def _as_input_error(error: ErrorDetails, file: str | Path) -> InputError:
 
 
 def _keys_at(path: list[str]) -> list[str]:
-    model: Any = Config
+    section: Any = model()
     for part in path:
-        if isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:
-            model = _inner_model(model.model_fields[part].annotation)
-    return list(getattr(model, "model_fields", {}))
+        known = getattr(section, "model_fields", {})
+        if part in known:
+            section = _inner_model(known[part].annotation)
+    return list(getattr(section, "model_fields", {}))
 
 
 def _inner_model(annotation: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from corefuse.config import Config
+from corefuse import config
 from corefuse.files import atomic
 
 HEAD = """# Configuration
@@ -30,13 +30,13 @@ keys of a later section rerun that stage and what follows, never the simulations
 
 def reference() -> str:
     """The Markdown key reference."""
-    rows = (f"| `{k}` | {t} | {d} | {m} |" for k, t, d, m in _rows(Config, ""))
+    rows = (f"| `{k}` | {t} | {d} | {m} |" for k, t, d, m in _rows(config.model(), ""))
     return HEAD + "\n".join(rows) + "\n"
 
 
 def schema() -> str:
     """The JSON schema."""
-    return json.dumps(Config.model_json_schema(), indent=1) + "\n"
+    return json.dumps(config.model().model_json_schema(), indent=1) + "\n"
 
 
 def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, str]]:

@@ -2,7 +2,7 @@
 
 An engine is one module of this package with one class that follows :class:`Engine`. It is found
 by its name: ``simulation.edges`` in the config says ``O K: gpaw``, and ``engines/gpaw.py`` holds
-``ENGINE``. Adding one means writing that file and adding its name to ``simulation.edges``'s type.
+``ENGINE``. Adding one means writing that file, with the ``Settings`` of its section in the config.
 
 An engine either does a structure in one run (initial-state GPAW, multiplets) or one absorbing site
 in one run (``per_site``: core holes, FDMNES, FEFF). The workflow batches site runs, keeps each as
@@ -14,10 +14,11 @@ from __future__ import annotations
 import importlib
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import xarray as xr
 from pymatgen.core import Structure
@@ -59,24 +60,22 @@ class Job:
     launcher: tuple[str, ...] = ()
 
 
-class Engine(Protocol):
-    """What every engine can do."""
+class Engine(ABC):
+    """What every engine can do, and what most have in common."""
 
     name: str
     revision: int  # bump when the same input gives another result: old raw files are then redone
-    reads: tuple[str, ...]  # it uses the same structure's raw file of the first of these that runs
-    resources: tuple[str, ...]  # files of the project that its results depend on
-    per_site: bool  # one run an absorbing site, not one a structure
+    edges: tuple[str, ...]  # those it can compute
+    reads: tuple[str, ...] = ()  # it uses the structure's raw file of the first of these that runs
+    resources: tuple[str, ...] = ()  # files of the project that its results depend on
+    per_site: bool = False  # one run an absorbing site, not one a structure
 
-    @property
-    def edges(self) -> tuple[str, ...]:
-        """Edges the engine can compute."""
-        ...
-
+    @abstractmethod
     def version(self) -> str:
         """Version of the code behind the engine, for provenance."""
         ...
 
+    @abstractmethod
     def check(self, settings: Mapping[str, Any], folder: Path) -> str:
         """Do something real in seconds, in an empty ``folder``; what works, on one line.
 
@@ -95,18 +94,22 @@ class Engine(Protocol):
     def begin(self, job: Job, folder: Path, start: Path) -> None:
         """Of a ``per_site`` engine: make the file that all runs of a structure start from.
 
-        It may be empty. Raises :class:`NotConvergedError` where the structure can't be done.
+        It is empty unless an engine has something to share. Raises :class:`NotConvergedError` where
+        the structure can't be done.
         """
-        ...
+        start.touch()
 
+    @abstractmethod
     def prepare(self, job: Job, folder: Path) -> None:
         """Write everything :meth:`run` needs into ``folder``."""
         ...
 
+    @abstractmethod
     def run(self, folder: Path) -> None:
         """Compute. Raises :class:`NotConvergedError` with the reason where there is no result."""
         ...
 
+    @abstractmethod
     def parse(self, folder: Path) -> xr.Dataset:
         """Read the result of :meth:`run` as a raw dataset (:mod:`corefuse.rawdata`).
 
@@ -115,8 +118,8 @@ class Engine(Protocol):
         ...
 
     def read_log(self, folder: Path) -> str:
-        """What the code printed in ``folder``, for the user."""
-        ...
+        """What the code printed in ``folder``, for the user; nothing, unless an engine knows."""
+        return ""
 
 
 def get(name: str) -> Engine:

@@ -44,8 +44,6 @@ class FdmnesEngine(Engine):
     name = "fdmnes"
     revision = 1
     edges = tuple(EDGES)
-    reads = ()
-    resources = ()
     per_site = True
 
     def version(self) -> str:
@@ -76,10 +74,6 @@ class FdmnesEngine(Engine):
             "radius_angstrom": settings["radius_angstrom"][edge],
             "excited": is_excited(edge, settings),
         }
-
-    def begin(self, job: Job, folder: Path, start: Path) -> None:
-        """Nothing to share: FDMNES makes its potential around each absorber."""
-        start.touch()
 
     def prepare(self, job: Job, folder: Path) -> None:
         """Write ``fdmfile.txt``, ``site_in.txt`` and ``job.json``."""

@@ -46,8 +46,6 @@ class FeffEngine(Engine):
     name = "feff"
     revision = 1
     edges = tuple(EDGES)
-    reads = ()
-    resources = ()
     per_site = True
 
     def version(self) -> str:
@@ -75,10 +73,6 @@ class FeffEngine(Engine):
     def settings_for(self, edge: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """The physics, the same for all edges."""
         return external.deciding(settings)
-
-    def begin(self, job: Job, folder: Path, start: Path) -> None:
-        """Nothing to share: FEFF makes its potential around each absorber."""
-        start.touch()
 
     def prepare(self, job: Job, folder: Path) -> None:
         """Write ``job.json`` and, in a folder for each level, ``feff.inp``."""

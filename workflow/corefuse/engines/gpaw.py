@@ -51,9 +51,6 @@ class GpawEngine(Engine):
     name = "gpaw"
     revision = 3
     edges = tuple(EDGES)
-    reads = ()
-    resources = ()
-    per_site = False
 
     def version(self) -> str:
         """GPAW's version."""
@@ -65,9 +62,6 @@ class GpawEngine(Engine):
         """Make the dataset of Li K; the version."""
         ensure_dataset(EDGES["Li K"], folder)
         return f"GPAW {self.version()} makes its datasets"
-
-    def begin(self, job: Job, folder: Path, start: Path) -> None:
-        """Nothing: one run does the structure."""
 
     def prepare(self, job: Job, folder: Path) -> None:
         """Write ``structure.json`` and ``job.json``; generate missing core-level datasets."""

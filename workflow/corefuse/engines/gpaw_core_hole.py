@@ -37,8 +37,6 @@ class GpawCoreHoleEngine(Engine):
     name = "gpaw_core_hole"
     revision = 1
     edges = tuple(EDGES)
-    reads = ()
-    resources = ()
     per_site = True
 
     def version(self) -> str:

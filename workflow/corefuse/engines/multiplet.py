@@ -62,7 +62,6 @@ class MultipletEngine(Engine):
     edges = tuple(e.name for e in EDGES.values() if e.core_orbital == "2p")
     reads = ("gpaw", "gpaw_core_hole")
     resources = ("resources/multiplet.yaml",)
-    per_site = False
 
     def version(self) -> str:
         """Revision of the engine: it is part of corefuse."""
@@ -75,9 +74,6 @@ class MultipletEngine(Engine):
         ion = valence.SiteIon("Ni", 2, 1.0, 2.0)
         l3_origin_ev(ion, table.ions[ion.name], table.geometry, chosen, folder)
         return f"solves {', '.join(table.ions)}"
-
-    def begin(self, job: Job, folder: Path, start: Path) -> None:
-        """Nothing: one run does the structure."""
 
     def prepare(self, job: Job, folder: Path) -> None:
         """Write ``structure.json`` and ``job.json`` with the ion and neighbours of each site."""
