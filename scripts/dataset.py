@@ -8,13 +8,12 @@ import pandas as pd
 from corefuse import dataset, edge_table, files
 from corefuse.config import Dataset
 
-table = edge_table.load(snakemake.input.edges)
 made = dataset.assemble(
     {Path(p).stem: files.read_netcdf(p) for p in snakemake.input.spectra},
     pd.read_csv(snakemake.input.index),
     Dataset.model_validate_json(snakemake.params.section),
     json.loads(snakemake.params.modalities),
-    {edge: entry.window_ev for edge, entry in table.items()},
+    edge_table.load(snakemake.input.edges),
 )
 files.write_netcdf(snakemake.output.data, made.dataset)
 files.write_csv(snakemake.output.table, dataset.table(made.dataset))

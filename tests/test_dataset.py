@@ -5,13 +5,31 @@ import xarray as xr
 
 from corefuse.config import REGRESSION_TARGETS, Dataset
 from corefuse.dataset import assemble, content_hash, table
+from corefuse.edge_table import EdgeEntry
 from corefuse.errors import InputError
 from corefuse.files import read_netcdf, write_netcdf
 from corefuse.grid import window_area
 
 MODALITIES = ["O_K-XAS", "O_K-EELS", "Mn_L23-XAS"]
-WINDOWS = {"O K": (525.0, 545.0), "Mn L2,3": (636.0, 654.0)}
-O_K, MN_L = np.arange(524.0, 546.1, 0.2), np.arange(635.0, 655.1, 0.5)
+
+
+def entry(axis, window, continuum=None):
+    start, stop, step = axis
+    reference = {"compound": {"Ni": 1}, "feature": "peak", "source": "made up for a test"}
+    return EdgeEntry(
+        grid={"start_ev": start, "stop_ev": stop, "step_ev": step},
+        window_ev=window,
+        continuum=continuum,
+        reference=reference | {"energy_ev": window[0] + 5},
+    )
+
+
+LINES = {"l3_ev": 642, "l2_ev": 651, "fwhm_ev": 1}
+TABLE = {
+    "O K": entry((524, 546, 0.2), (525, 545)),
+    "Mn L2,3": entry((635, 655, 0.5), (636, 654), LINES),
+}
+O_K, MN_L = (e.grid.energies_ev for e in TABLE.values())
 SETTINGS = Dataset(views=3)
 
 
@@ -43,7 +61,7 @@ def index_of(n: int) -> pd.DataFrame:
 
 def built(n=6, settings=SETTINGS, spectra=None, index=None):
     spectra = spectra or {f"s{i}": spectra_of(i) for i in range(n)}
-    return assemble(spectra, index_of(n) if index is None else index, settings, MODALITIES, WINDOWS)
+    return assemble(spectra, index_of(n) if index is None else index, settings, MODALITIES, TABLE)
 
 
 def test_samples_carry_spectra_labels_group_and_view():
@@ -59,7 +77,7 @@ def test_samples_carry_spectra_labels_group_and_view():
     assert list(rows.v_o_present[::3]) == [0, 1, 0, 1, 0, 1]
     assert list(rows.antisite_present[::3]) == [0, 0, 0, 1, 0, 0]
     for spectrum in data["Mn_L23-XAS"].to_numpy()[3:]:
-        assert window_area(MN_L, spectrum, WINDOWS["Mn L2,3"]) == pytest.approx(1, abs=1e-5)
+        assert window_area(MN_L, spectrum, TABLE["Mn L2,3"].window_ev) == pytest.approx(1, abs=1e-5)
 
 
 def test_an_absent_element_is_zero_in_every_view():
@@ -81,7 +99,7 @@ def test_more_structures_views_or_modalities_change_no_other_view():
     for modality in MODALITIES:
         assert np.array_equal(small[modality], large[modality][chosen])
     alone = assemble({f"s{i}": spectra_of(i) for i in range(6)}, index_of(6), SETTINGS,
-                     ["O_K-EELS"], WINDOWS)  # fmt: skip
+                     ["O_K-EELS"], TABLE)  # fmt: skip
     assert np.array_equal(alone.dataset["O_K-EELS"], large["O_K-EELS"])
 
 

@@ -47,8 +47,7 @@ def run(root, shared):
         for p in paths
     }
     modalities, subsets = settings.spectra.modalities(), config.resolve_subsets(settings)
-    windows = {edge: entry.window_ev for edge, entry in table.items()}
-    made = dataset.assemble(simulated, index, settings.dataset, modalities, windows).dataset
+    made = dataset.assemble(simulated, index, settings.dataset, modalities, table).dataset
     trained = train.train_target(made, TARGET, subsets, settings.train)
     domains = domain.fit_domains(made, subsets, settings.train.seed)
     library = infer.Library({TARGET: trained.models}, domains)

@@ -1,8 +1,8 @@
 """Noisy views of a simulated spectrum: what an instrument adds to it, seeded.
 
 A view is the spectrum moved along the energy axis, broadened a little more, set on a residual
-linear background, counted, and normalised again. Every view draws from its own random stream, so
-new structures, views or modalities leave the old ones as they were.
+linear background, counted, and put in standard form again. Every view draws from its own random
+stream, so new structures, views or modalities leave the old ones as they were.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
+from corefuse import standard
 from corefuse.broadening import FWHM_PER_SIGMA
 from corefuse.config import Dataset as DatasetSettings
-from corefuse.grid import normalise
+from corefuse.edge_table import EdgeEntry
 
 # Exact for polynomials up to degree 13: a Gaussian narrower than the grid step is no problem.
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
@@ -29,9 +30,8 @@ def view_rng(seed: int, structure_id: str, view: int, modality: str) -> np.rando
 
 
 def noisy_views(
-    energy_ev: NDArray[np.floating],
     intensity: NDArray[np.floating],
-    window_ev: tuple[float, float],
+    entry: EdgeEntry,
     settings: DatasetSettings,
     rngs: list[np.random.Generator],
 ) -> NDArray[np.float32]:
@@ -39,10 +39,10 @@ def noisy_views(
 
     Parameters
     ----------
-    energy_ev, intensity
-        The spectrum, shape (energy,), on an increasing grid.
-    window_ev
-        First and last energy of the window whose area is made one.
+    intensity
+        The spectrum, shape (energy,), on the edge's standard axis.
+    entry
+        Axis, window and continuum of the edge.
     settings
         Amounts of noise, shift, broadening and background.
     rngs
@@ -57,6 +57,7 @@ def noisy_views(
     SpectrumError
         If a view has no area in the window.
     """
+    energy_ev = entry.grid.energies_ev
     views = np.zeros((len(rngs), energy_ev.size), np.float32)
     if not intensity.any():
         return views
@@ -65,7 +66,7 @@ def noisy_views(
         blurred = _shifted_and_broadened(spectrum, settings, rng)
         background = _background(energy_ev, intensity, settings, rng)
         counted = _counted(np.clip(blurred + background, 0, None), settings.signal_to_noise, rng)
-        view[:] = normalise(energy_ev, counted, window_ev)
+        view[:] = standard.form(counted, entry)
     return views
 
 

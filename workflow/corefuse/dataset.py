@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from corefuse.augment import noisy_views, view_rng
 from corefuse.config import CLASS_TARGETS, REGRESSION_TARGETS
 from corefuse.config import Dataset as DatasetSettings
+from corefuse.edge_table import EdgeTable
 from corefuse.edges import split_modality
 from corefuse.errors import InputError
 from corefuse.feature_matrix import energy_dim
@@ -34,7 +35,7 @@ def assemble(
     index: pd.DataFrame,
     settings: DatasetSettings,
     modalities: Sequence[str],
-    windows: Mapping[str, tuple[float, float]],
+    edge_table: EdgeTable,
 ) -> Assembled:
     """Join spectra and labels, one sample a noisy view.
 
@@ -48,8 +49,8 @@ def assemble(
         Seed, views, augmentation and the parents held out.
     modalities
         Modality ids to put in.
-    windows
-        Edge name (``"O K"``) -> normalisation window in eV.
+    edge_table
+        Axis, window and continuum of every edge.
 
     Returns
     -------
@@ -59,8 +60,8 @@ def assemble(
     Raises
     ------
     InputError
-        If a held-out parent is unknown, no structure is left, or two structures of one edge
-        stand on different grids.
+        If a held-out parent is unknown, no structure is left, or a structure's spectra stand on
+        another axis than their edge's.
     """
     _check_holdout(index, settings)
     failed = _failures(spectra, index)
@@ -78,7 +79,7 @@ def assemble(
     usable, spectra = _with_mixtures(usable, spectra, settings, modalities)
     samples = usable.loc[usable.index.repeat(settings.views)]
     arrays = {
-        m: (("sample", energy_dim(m)), _augmented(spectra, usable, settings, m, windows))
+        m: (("sample", energy_dim(m)), _augmented(spectra, usable, settings, m, edge_table))
         for m in modalities
     }
     first = spectra[usable.structure_id.iloc[0]]
@@ -180,26 +181,26 @@ def _augmented(
     usable: pd.DataFrame,
     settings: DatasetSettings,
     modality: str,
-    windows: Mapping[str, tuple[float, float]],
+    edge_table: EdgeTable,
 ) -> NDArray[np.float32]:
     """Return all views of one modality, shape (sample, energy)."""
     dim = energy_dim(modality)
-    window_ev = windows[split_modality(modality)[0].name]
-    energy_ev = spectra[usable.structure_id.iloc[0]][dim].to_numpy()
+    entry = edge_table[split_modality(modality)[0].name]
+    energy_ev = entry.grid.energies_ev
     views = []
     for structure_id in usable.structure_id:
         spectrum = spectra[structure_id][modality]
-        if not np.array_equal(spectrum[dim], energy_ev):
+        if spectrum.shape != energy_ev.shape or not np.allclose(spectrum[dim], energy_ev):
             raise InputError(
                 f"spectra/{structure_id}.nc",
                 dim,
-                "another energy grid than the other structures",
+                "another energy grid than resources/edges.yaml",
                 "delete the file and run the spectra stage again",
             )
         rngs = [
             view_rng(settings.seed, structure_id, view, modality) for view in range(settings.views)
         ]
-        views.append(noisy_views(energy_ev, spectrum.to_numpy(), window_ev, settings, rngs))
+        views.append(noisy_views(spectrum.to_numpy(), entry, settings, rngs))
     return np.concatenate(views)
 
 

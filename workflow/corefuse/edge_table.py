@@ -29,11 +29,23 @@ class Reference(Section):
     source: str = Field(min_length=10)
 
 
+class Continuum(Section):
+    """Where the continuum of an L2,3 edge rises: at the maxima of its lines."""
+
+    l3_ev: float
+    l2_ev: float
+    fwhm_ev: float = Field(gt=0)
+
+
 class EdgeEntry(Section):
-    """The standard axis of one edge, the window its area is normalised over, its reference."""
+    """The standard axis of one edge, the window its area is normalised over, its reference.
+
+    An L2,3 edge has a ``continuum`` that its standard form is rid of.
+    """
 
     grid: EnergyGrid
     window_ev: tuple[float, float]
+    continuum: Continuum | None = None
     reference: Reference
 
     @model_validator(mode="after")
@@ -41,6 +53,8 @@ class EdgeEntry(Section):
         points = (self.grid.start_ev, *self.window_ev, self.grid.stop_ev)
         if list(points) != sorted(points) or self.window_ev[0] == self.window_ev[1]:
             raise ValueError("window_ev is not inside the grid|give [low, high] within the grid")
+        if self.window_ev[0] - self.grid.start_ev < self.grid.step_ev:
+            raise ValueError("no point is below window_ev|start the grid lower: the pre-edge")
         if not self.window_ev[0] <= self.reference.energy_ev <= self.window_ev[1]:
             raise ValueError("the reference is outside window_ev|move the window or the reference")
         return self

@@ -10,6 +10,8 @@ from scipy.ndimage import gaussian_filter1d
 
 from corefuse.config import Section
 
+EDGE_TOLERANCE_EV = 1e-6  # a border that is an axis point up to rounding counts as inside
+
 
 class SpectrumError(ValueError):
     """Numbers that are no spectrum: what is wrong and what to change, for an ``InputError``."""
@@ -99,8 +101,7 @@ def window_area(
         The area is zero or negative.
     """
     low, high = window_ev
-    tolerance = 1e-6  # a border that is an axis point up to rounding counts as inside
-    inside = (energy_ev >= low - tolerance) & (energy_ev <= high + tolerance)
+    inside = (energy_ev >= low - EDGE_TOLERANCE_EV) & (energy_ev <= high + EDGE_TOLERANCE_EV)
     area = float(np.trapezoid(intensity[inside], energy_ev[inside]))
     if not area > 0:
         raise SpectrumError(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from corefuse import background, measured, readers
+from corefuse import background, measured, readers, standard
 from corefuse.config import TARGETS, Image
 from corefuse.conformal import POSSIBLE_RANGE, residual_quantile
 from corefuse.edge_table import EdgeEntry, EdgeTable
@@ -26,7 +26,7 @@ PIXEL = "pixel"
 def read(image: Image, edge_table: EdgeTable) -> xr.Dataset:
     """The edges of an image on their standard axes: modality (y, x, energy), ``counts`` (y, x).
 
-    Each edge: power law below it off, area 1 over its window, pixel by pixel. A pixel whose edge
+    Each edge: power law below it off, then its standard form, pixel by pixel. A pixel whose edge
     does not stand out of its background is NaN. The coordinates are those of the file (their unit
     in ``attrs``).
 
@@ -143,14 +143,15 @@ def _edge(
     measured.check_is_edge(mean, edge, edge_table)
     placed = on_grid(energy_ev[used], flat, entry)
     weights = _window_weights(entry)
-    area = placed @ weights
     noise = on_grid(energy_ev[used], fitted.std[..., used], entry) @ weights
-    seen = (area > MIN_EDGE_TO_NOISE * noise) & (area > 0)
+    flat = standard.flattened(placed, entry)
+    area = flat @ weights
+    seen = (placed @ weights > MIN_EDGE_TO_NOISE * noise) & (area > 0)
     if not seen.any():
         raise SpectrumError(f"no pixel holds {edge}", "drop the edge, or move the background")
     modality = modality_id(edge, "EELS")
     with np.errstate(divide="ignore", invalid="ignore"):
-        normal = np.where(seen[..., None], placed / area[..., None], np.nan)
+        normal = np.where(seen[..., None], flat / area[..., None], np.nan)
     axis = energy_dim(modality)
     return {
         modality: xr.DataArray(normal, {axis: entry.grid.energies_ev}, (*dims, axis)),

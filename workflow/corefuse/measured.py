@@ -12,13 +12,13 @@ import numpy as np
 import xarray as xr
 from scipy.ndimage import maximum_filter1d
 
-from corefuse import background, readers
+from corefuse import background, readers, standard
 from corefuse.config import Image, MeasuredSpectrum, Sample
 from corefuse.edge_table import EdgeEntry, EdgeTable
 from corefuse.edges import EDGES, modality_id, split_modality
 from corefuse.errors import InputError
 from corefuse.features import feature_energy, pre_edge_metrics
-from corefuse.grid import Spectrum, SpectrumError, blurred, normalise
+from corefuse.grid import Spectrum, SpectrumError, blurred
 from corefuse.readers import EV_PER_UNIT
 
 MIN_POINTS = 20  # inside the normalisation window
@@ -225,11 +225,10 @@ def summary(comparison: list[dict[str, object]]) -> str:
 
 
 def prepare(spectrum: Spectrum, entry: EdgeEntry) -> np.ndarray:
-    """A measured edge on its standard axis (n,), area 1 over the window as the simulated ones.
+    """A measured edge on its standard axis (n,) in the standard form of the simulated ones.
 
-    The mean of the 20 eV below the window is taken off. Axis points outside the window that the
-    file does not reach are NaN, for which the models hold the last value that is there; inside,
-    where only a shift can leave some out, it is held here.
+    Axis points outside the window that the file does not reach are NaN, for which the models hold
+    the last value that is there; inside, where only a shift can leave some out, it is held here.
 
     Raises
     ------
@@ -237,12 +236,9 @@ def prepare(spectrum: Spectrum, entry: EdgeEntry) -> np.ndarray:
         No positive area is left in the window.
     """
     energy_ev = entry.grid.energies_ev
-    below = background.mean(spectrum.energy_ev, spectrum.intensity, below_window(entry))
-    flat = spectrum.intensity - below.values
-    placed = np.interp(energy_ev, spectrum.energy_ev, flat)
-    area_one = normalise(energy_ev, placed, entry.window_ev)
+    placed = np.interp(energy_ev, spectrum.energy_ev, spectrum.intensity)
     reached = (energy_ev >= spectrum.energy_ev[0]) & (energy_ev <= spectrum.energy_ev[-1])
-    return np.where(reached | _in_window(energy_ev, entry), area_one, np.nan)
+    return np.where(reached | _in_window(energy_ev, entry), standard.form(placed, entry), np.nan)
 
 
 def _in_window(energy_ev: np.ndarray, entry: EdgeEntry) -> np.ndarray:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from corefuse import standard
 from corefuse.broadening import (
     EdgeKernel,
     bound_kernel,
@@ -41,9 +42,9 @@ def process(
 ) -> xr.Dataset:
     """One structure's spectra from the raw datasets (engine -> dataset) of its engines.
 
-    Per modality M the site average ``M`` of unit area over the edge's window and the standard
-    deviation over sites ``M_site_std`` on the same scale; per edge ``dos_<edge id>``, the projected
-    unoccupied density of states of the absorber in states/eV, broadened like the sharpest
+    Per modality M the site average ``M`` in standard form (:mod:`corefuse.standard`) and its
+    standard deviation over sites ``M_site_std`` on the same scale; per edge ``dos_<edge id>``, the
+    projected unoccupied density of states of the absorber in states/eV, broadened like the sharpest
     technique so that its maxima stand under those of the spectrum (L3 for an L2,3 edge). Its
     attribute ``engine`` says whose: that of a multiplet edge is GPAW's where GPAW ran, the maximum
     of the d states put under that of L3, because a bound exciton has no axis in common with bands.
@@ -80,7 +81,8 @@ def site_spectra(
     edge_table: EdgeTable,
     calibration: Calibration,
 ) -> xr.DataArray:
-    """Broadened spectra (site, energy) of one edge, on the scale on which their mean has area 1.
+    """Broadened spectra (site, energy) of one edge on the scale on which their mean has area 1:
+    the mean is in standard form.
 
     ``channels`` are those of the edge in one raw dataset (:func:`corefuse.rawdata.of_edge`); the
     coordinate ``site`` is their index into the structure, ``role`` what stands there.
@@ -89,9 +91,9 @@ def site_spectra(
     sites = broadened(
         channels, edge, technique, settings, entry.grid, known.constant_ev, known.threshold_ev
     )
-    energy_ev = entry.grid.energies_ev
+    flat, energy_ev = standard.flattened(sites, entry), entry.grid.energies_ev
     return xr.DataArray(
-        sites / window_area(energy_ev, site_mean(sites, channels), entry.window_ev),
+        flat / window_area(energy_ev, site_mean(flat, channels), entry.window_ev),
         dims=("site", _axis(edge)),
         coords={
             _axis(edge): energy_ev,

@@ -36,7 +36,6 @@ def rows() -> Iterator[Row]:
     for path in raw_files:
         of_structure.setdefault(path.stem, []).append(path)
     modalities, subsets = demo.spectra.modalities(), config.resolve_subsets(demo)
-    windows = {edge: entry.window_ev for edge, entry in table.items()}
     all_structures = f"{len(of_structure)} structures"
 
     seconds, constants = timed(
@@ -56,7 +55,7 @@ def rows() -> Iterator[Row]:
     )
     yield _row("spectra", all_structures, seconds, len(of_structure) * len(modalities))
     seconds, made = timed(
-        lambda: dataset.assemble(processed, index, demo.dataset, modalities, windows)
+        lambda: dataset.assemble(processed, index, demo.dataset, modalities, table)
     )
     samples = made.dataset.sizes["sample"]
     yield _row("dataset", f"{samples} samples", seconds, samples * len(modalities))
