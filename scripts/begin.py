@@ -4,13 +4,11 @@ import json
 import shutil
 from pathlib import Path
 
-from corefuse import engines, launch, structures
+from corefuse import engines, files, launch, stored, structures
 
-section = json.loads(snakemake.params.section)
-engine = engines.get(snakemake.wildcards.engine)
-start = Path(snakemake.output[0])
+text, start = snakemake.params.section, Path(snakemake.output[0])
+section, engine = json.loads(text), engines.get(snakemake.wildcards.engine)
 scratch = start.with_name(f".{start.name}.scratch")
-scratch.mkdir(parents=True, exist_ok=True)
 job = engines.Job(
     structure_id=snakemake.wildcards.structure_id,
     structure=structures.read(snakemake.input.structure),
@@ -19,8 +17,11 @@ job = engines.Job(
     shared=Path(snakemake.params.shared),
     launcher=launch.launcher(snakemake.resources),
 )
-try:
-    engines.begin(engine, job, scratch, start)
-finally:
-    Path(snakemake.log[0]).write_text(engine.read_log(scratch))
-shutil.rmtree(scratch)
+with files.alone(start, stored.raw_digest(engine, text, [snakemake.input.structure])) as made:
+    if not made:
+        scratch.mkdir(parents=True, exist_ok=True)
+        try:
+            engines.begin(engine, job, scratch, start)
+        finally:
+            Path(snakemake.log[0]).write_text(engine.read_log(scratch))
+        shutil.rmtree(scratch)

@@ -10,16 +10,18 @@ from corefuse import engines, files, launch, rawdata, stored, structures
 given, target, text = snakemake.input, Path(snakemake.output[0]), snakemake.params.section
 engine, name = engines.get(snakemake.wildcards.engine), snakemake.wildcards.structure_id
 digest = stored.raw_digest(engine, text, [given.structure, *given.raw, *given.resources])
-if not stored.take(snakemake.params.stored, f"raw/{engine.name}/{name}.nc", digest, target):
-    section, scratch = json.loads(text), target.with_suffix(".scratch")
-    edges, settings = tuple(section["edges"]), section["settings"]
-    crystal, shared = structures.read(given.structure), Path(snakemake.params.shared)
-    others = {Path(p).parent.name: files.read_netcdf(p) for p in given.raw}
-    launcher = launch.launcher(snakemake.resources)
-    job = engines.Job(name, crystal, edges, settings, shared, raw=others, launcher=launcher)
-    raw = engines.simulate(engine, job, scratch)
-    for row in rawdata.warnings(raw):
-        print(f"corefuse: {row['structure_id']}: {row['warning']}", file=sys.stderr)
-    Path(snakemake.log[0]).write_text(engine.read_log(scratch))
-    files.write_netcdf(target, raw)
-    shutil.rmtree(scratch)
+place = snakemake.params.stored, f"raw/{engine.name}/{name}.nc"
+with files.alone(target, digest) as made:
+    if not made and not stored.take(*place, digest, target):
+        section, scratch = json.loads(text), target.with_suffix(".scratch")
+        edges, settings = tuple(section["edges"]), section["settings"]
+        crystal, shared = structures.read(given.structure), Path(snakemake.params.shared)
+        others = {Path(p).parent.name: files.read_netcdf(p) for p in given.raw}
+        launcher = launch.launcher(snakemake.resources)
+        job = engines.Job(name, crystal, edges, settings, shared, raw=others, launcher=launcher)
+        raw = engines.simulate(engine, job, scratch)
+        for row in rawdata.warnings(raw):
+            print(f"corefuse: {row['structure_id']}: {row['warning']}", file=sys.stderr)
+        Path(snakemake.log[0]).write_text(engine.read_log(scratch))
+        files.write_netcdf(target, raw)
+        shutil.rmtree(scratch)

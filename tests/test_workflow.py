@@ -3,6 +3,7 @@
 Real Snakefile, rules, params and inputs; the scripts are stand-ins (see ``toy``).
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import yaml
@@ -145,6 +147,75 @@ def test_a_kill_costs_only_what_was_running(killed, finished):
     ends = Counter(line for line in after if line.startswith("end "))
     assert set(ends.values()) == {1}
     assert sum(line.startswith("end simulate") for line in ends) == STRUCTURES
+
+
+SLOW_RELAX = """
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+@dataclass
+class Record:
+    energy_ev_per_atom: float = 0.0
+    fmax_ev_per_angstrom: float = 0.0
+    steps: int = 0
+    relaxed: bool = True
+
+def relax(structure, settings, seed):
+    with open("journal.txt", "a") as journal:
+        journal.write("relax\\n")
+    while not Path("go").exists():
+        time.sleep(0.05)
+    return structure, Record()
+"""
+
+
+def test_a_restart_waits_for_what_a_kill_left_running(root, tmp_path):
+    """Snakemake alone is killed: its job goes on, and the restart takes what that one makes."""
+    toy = Toy(root, tmp_path)
+    shutil.copy(root / "scripts" / "structure.py", tmp_path / "scripts")
+    (tmp_path / "workflow" / "corefuse" / "relax.py").write_text(SLOW_RELAX)
+    target = "results/toy/structures/LiNiO2-2fu-d0-li100-pristine.json"
+    lock = tmp_path / "results/toy/structures/.lock-LiNiO2-2fu-d0-li100-pristine.json"
+    command = toy.command(
+        *(target, "--configfile", toy.write("toy", CONFIG), "--cores", "1"),
+        *("--nolock", "--rerun-incomplete"),
+    )
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    where = {"cwd": tmp_path, "env": environment(), "start_new_session": True}
+
+    def until(ready):
+        end = time.monotonic() + 120
+        while not ready():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+    first = subprocess.Popen(command, **where, **quiet)
+    second = None
+    try:
+        until(lambda: "relax" in toy.journal())
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        second = subprocess.Popen(command, **where, **quiet)
+        until(lambda: _open_in(lock) == 2)
+        (tmp_path / "go").touch()
+        assert second.wait(60) == 0
+    finally:
+        for process in filter(None, (first, second)):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert toy.journal().count("relax") == 1
+    assert (tmp_path / target).exists()
+
+
+def _open_in(path: Path) -> int:
+    """How many processes have a file open."""
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if link.readlink() == path:
+                found.add(link.parts[2])
+    return len(found)
 
 
 def test_a_run_says_how_many_structures_are_left(restarted):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
+from uuid import uuid4
 
 import xarray as xr
 
@@ -14,20 +19,77 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+# File systems that know no locks (Lustre without `flock`): there, nothing is waited for.
+WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it on success, remove it on failure.
 
-    A crash at any time leaves either the old file or the new one, never half of one.
+    A crash at any time leaves either the old file or the new one, never half of one. Processes
+    that write the same file do not meet: each has a temporary path of its own.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{path.name}")
+    partial = path.with_name(f".partial-{uuid4().hex[:12]}-{path.name}")
     try:
         yield partial
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone(path: str | Path, request: str) -> Iterator[bool]:
+    """Hold the only right to make ``path``; wait for whoever holds it.
+
+    What a killed Snakemake leaves running goes on with its file, so a restart must neither compute
+    it a second time nor beside it. The right ends with its holder, however that ends.
+
+    Parameters
+    ----------
+    path
+        The file to make.
+    request
+        What decides its content, e.g. a hash of settings and inputs.
+
+    Yields
+    ------
+    Whether the file is there because the one that was waited for had the same request.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(f".lock-{path.name}")
+    file, request_before = _locked(lock)
+    with file:
+        made = path.exists() and request_before == request
+        for left in path.parent.glob(f".partial-*-{escape(path.name)}"):
+            left.unlink()  # its writer is dead
+        file.truncate(0)
+        file.write(request)
+        file.flush()
+        try:
+            yield made
+        finally:
+            lock.unlink(missing_ok=True)  # who waits for it has it open
+
+
+def _locked(lock: Path) -> tuple[TextIO, str]:
+    """The lock file, locked, and the request of who held it until now."""
+    request_before = ""
+    while True:
+        file = lock.open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as fault:
+            if fault.errno not in WITHOUT_LOCKS:
+                raise
+        file.seek(0)
+        request_before = file.read() or request_before
+        if lock.exists() and os.path.samestat(os.fstat(file.fileno()), lock.stat()):
+            return file, request_before
+        file.close()  # its holder has ended and removed it
 
 
 def dumps(data: Any) -> str:

@@ -77,27 +77,37 @@ def run_batch(
         name = f"{EDGES[edge].id}-{site}-{digest(engine, of_site)}.nc"
         names.append(name)
         label = f"site {number} of {len(picks)}: {edge} {site}"
-        if (folder / name).exists():
-            say(f"{label}: there already")
-            continue
         log = logs / f"{EDGES[edge].id}-{site}.log"
         try:
-            raw = _attempt(engine, of_site, folder / name, log)
+            with files.alone(folder / name, name):
+                said = _finish(engine, of_site, pick.multiplicity, folder / name, log)
         except InputError:
             raise  # every site would say the same
         except Exception as fault:  # one site must not stop thousands; it is raised below
-            say(f"{label}: {type(fault).__name__}: {fault}")
+            said = f"{type(fault).__name__}: {fault}"
             broken.append(f"{label}: {fault}; see {log}")
-            continue
-        if raw.attrs["status"] == "ok":
-            raw = raw.assign_coords(multiplicity=("channel", [pick.multiplicity]))
-        files.write_netcdf(folder / name, raw.assign_attrs(edge=edge, site=site, log=str(log)))
-        if raw.attrs["status"] == "ok":
-            _deaths_file(folder / name).unlink(missing_ok=True)
-        say(f"{label}: {raw.attrs['status']} {raw.attrs['reason']} {_seconds(raw)}".rstrip())
+        say(f"{label}: {said}")
     if broken:
         raise RuntimeError("\n".join(broken))
     return names
+
+
+def _finish(
+    engine: engines.Engine, job: engines.Job, multiplicity: float, path: Path, log: Path
+) -> str:
+    """Compute one site into ``path`` unless it is there; what came of it."""
+    if path.exists():
+        return "there already"
+    raw, absorber = _attempt(engine, job, path, log), job.absorber
+    assert absorber is not None
+    ended_well = raw.attrs["status"] == "ok"
+    if ended_well:
+        raw = raw.assign_coords(multiplicity=("channel", [multiplicity]))
+    about = {"edge": absorber.edge, "site": absorber.site, "log": str(log)}
+    files.write_netcdf(path, raw.assign_attrs(about))
+    if ended_well:
+        _deaths_file(path).unlink(missing_ok=True)
+    return f"{raw.attrs['status']} {raw.attrs['reason']} {_seconds(raw)}".strip()
 
 
 def digest(engine: engines.Engine, job: engines.Job) -> str:
