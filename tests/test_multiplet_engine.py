@@ -1,6 +1,7 @@
 """The multiplet engine on real structures, and later stages on the files of two engines."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -218,10 +219,13 @@ def test_doubts_are_told_in_the_file_and_in_the_table_of_the_report(cell, folder
 
 
 def test_numbers_of_the_config_stand_in_the_file(cell, folder, tmp_path):
-    changed = SETTINGS | {"ions": {"Mn4+": {"ten_dq_crystal_field_ev": 2.2}}}
+    changed = SETTINGS | {"ions": {"Mn4+": {"l3_maximum_ev": 650.0}}}
     job = engines.Job("cell", cell, ("Mn L2,3",), changed, folder / "shared")
     raw = engines.simulate(engine.ENGINE, job, tmp_path / "job")
     assert json.loads(raw.attrs["overridden"]) == changed["ions"]
+    assert set(raw["core_level_shift_ev"].values) == {650.0}
+    for source in raw["energy_source"].values:
+        assert source == "Mn4+ L3 maximum 650 eV: simulation.multiplet.ions of the config"
 
 
 def test_states_under_a_multiplet_edge_are_gpaws(raw, cell, root):
@@ -318,7 +322,12 @@ def test_the_engine_does_metal_l_edges_only():
 def test_the_table_names_a_source_for_everything():
     table = ions.load()
     assert set(table.ions) == set(config.IONS)
-    assert {ion.l3_source for ion in table.ions.values()} <= set(table.sources)
+    cited = {key for part in (table.cite, table.geometry.cite) for key in part.values()}
+    cited |= {key for ion in table.ions.values() for key in ion.cite.values()}
+    assert cited == set(table.sources)  # none is missing, none is left over
+    for key, text in table.sources.items():
+        is_published = re.search(r"\((19|20)\d\d\)|public repository", text)
+        assert is_published or text.startswith(("Chosen here", "Counting")), key
     assert table.ions["Ni4+"].f4dd_final_ev == pytest.approx(9.399)  # edrixs has 8.399
     assert all(set(config.ION_PARAMETERS) < set(ions.Ion.model_fields) for _ in table.ions)
 
@@ -336,11 +345,15 @@ def test_mn4_has_the_optical_splitting_of_mn4_in_an_oxide():
 
 
 def test_a_broken_table_says_where(tmp_path):
-    text = Path(ions.TABLE).read_text().replace("l3_source: l3_cobalt", "l3_source: nowhere", 1)
-    path = tmp_path / "multiplet.yaml"
-    path.write_text(text)
-    with pytest.raises(InputError, match="Co2\\+ cites 'nowhere'"):
-        ions.load(path)
+    for old, new, fault in (
+        ("delta_ev: delta_co2", "delta_ev: nowhere", "Co2\\+: delta_ev cites 'nowhere'"),
+        ("      delta_ev: delta_co2\n", "", "Co2\\+: delta_ev has no source"),
+        ("delta_ev: delta_co2", "delta: lacoo3", "Co2\\+: delta is no number"),
+    ):
+        path = tmp_path / f"{len(new)}.yaml"
+        path.write_text(Path(ions.TABLE).read_text().replace(old, new, 1))
+        with pytest.raises(InputError, match=fault):
+            ions.load(path)
 
 
 def test_the_config_refuses_an_ion_or_a_number_it_does_not_know():

@@ -105,9 +105,9 @@ def stored_cells(root):
     for name in ("nmc40", "pristine", "antisite", "vacancy"):
         raw = files.read_netcdf(root / "tests" / "reference" / f"{name}.nc")
         yield raw["element"].values.tolist(), raw["moment_mub"].values.tolist()
-    folder = root / "tests" / "reference" / "ni_k"
-    for row in pd.read_csv(folder / "index.csv").itertuples():
-        raw = files.read_netcdf(folder / f"{row.structure_id}.nc")
+    folder = root / "resources" / "ni_k"
+    for row in pd.read_csv(folder / "structures" / "index.csv").itertuples():
+        raw = files.read_netcdf(folder / "raw" / "gpaw" / f"{row.structure_id}.nc")
         moments = raw["atom_moment_mub"].values.tolist()
         nickel, lithium = set(raw["site"].values.tolist()), round(row.x_li * row.formula_units)
         metals = [

@@ -15,6 +15,7 @@ from corefuse.config import IonName, IonParameter, Section
 from corefuse.errors import InputError
 from corefuse.multiplet import Ligand, Problem, Slater
 
+CONFIG = "config"  # the source of what the config replaces
 TABLE = Path(__file__).parents[2] / "resources" / "multiplet.yaml"
 
 
@@ -25,7 +26,7 @@ class Geometry(Section):
     hopping_exponent: float
     ligand_exponent: float
     pi_over_sigma: float = Field(ge=0, lt=0.75)
-    source: str
+    cite: dict[str, str]
 
 
 class Ion(Section):
@@ -55,22 +56,35 @@ class Ion(Section):
     udd_ev: float
     upd_ev: float
     l3_maximum_ev: float
-    l3_source: str
+    cite: dict[str, str]
 
 
 class Table(Section):
-    """The whole file."""
+    """The whole file: every number cites one of ``sources``."""
 
     sources: dict[str, str]
+    cite: dict[str, str]
     geometry: Geometry
     ions: dict[IonName, Ion]
 
     @model_validator(mode="after")
-    def _sources_stand_there(self) -> Table:
-        for name, ion in self.ions.items():
-            if ion.l3_source not in self.sources:
-                raise ValueError(f"{name} cites {ion.l3_source!r}|add it to sources")
+    def _every_number_has_a_source(self) -> Table:
+        parts = {"geometry": self.geometry.cite} | {
+            name: self.cite | ion.cite for name, ion in self.ions.items()
+        }
+        for name, cited in parts.items():
+            numbers = (Geometry if name == "geometry" else Ion).model_fields.keys() - {"cite"}
+            for key in sorted(numbers ^ cited.keys()):
+                fault = "has no source" if key in numbers else "is no number of it"
+                raise ValueError(f"{name}: {key} {fault}|cite a source for every number")
+            for key, source in cited.items():
+                if source not in self.sources:
+                    raise ValueError(f"{name}: {key} cites {source!r}|add it to sources")
         return self
+
+    def source(self, ion: IonName, number: str) -> str:
+        """Where a number of an ion comes from, in words."""
+        return self.sources[(self.cite | self.ions[ion].cite)[number]]
 
 
 @lru_cache
@@ -91,9 +105,16 @@ def load(path: str | Path = TABLE) -> Table:
         raise InputError(path, key, problem, fix or "compare with the other ions") from None
 
 
-def overridden(ion: Ion, changes: Mapping[IonParameter, float]) -> Ion:
-    """The ion with some of its numbers replaced."""
-    return ion.model_copy(update=dict(changes))
+def overridden(table: Table, changes: Mapping[IonName, Mapping[IonParameter, float]]) -> Table:
+    """The table with some numbers of some ions replaced; their source is then the config."""
+    changed = {
+        name: table.ions[name].model_copy(
+            update=numbers | {"cite": table.ions[name].cite | dict.fromkeys(numbers, CONFIG)}
+        )
+        for name, numbers in changes.items()
+    }
+    sources = table.sources | {CONFIG: "simulation.multiplet.ions of the config"}
+    return table.model_copy(update={"sources": sources, "ions": table.ions | changed})
 
 
 def problem(

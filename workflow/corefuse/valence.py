@@ -16,8 +16,8 @@ Source = Literal["gpaw", "chgnet"]
 # clusters seen, Ni 0.0-0.2 / 0.75-0.85 / 1.45-1.7, Mn 2.7-2.9 / 3.7 / 4.5
 # (../shared/notes/structures.md). GPAW's PBE+U leaves more moment on Ni3+ (0.8 to 1.6) and Ni4+ (up
 # to 0.7). Its Mn are clusters too: 3.0 (MnO2, SrMnO3), 3.8 (LaMnO3), 4.5 (MnO). Its Ni has no gap
-# between 3+ and 2+: these cuts make 22 of the 24 cells of tests/reference neutral and leave two
-# 0.1 and 0.25 charges a metal off; 0.55 and 1.40 made 14 of them neutral.
+# between 3+ and 2+: these cuts make 22 of 24 stored cells (tests/test_valence.py) neutral and
+# leave two 0.1 and 0.25 charges a metal off; 0.55 and 1.40 made 14 of them neutral.
 CUTS: dict[Source, dict[str, tuple[tuple[float, int], ...]]] = {
     "chgnet": {
         "Ni": ((0.45, 4), (1.10, 3), (np.inf, 2)),

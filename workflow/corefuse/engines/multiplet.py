@@ -181,7 +181,7 @@ class MultipletEngine(Engine):
                         l2_start_ev,
                         RAW_FWHM_EV,
                         f"{site.ion.name} L3 maximum {ion.l3_maximum_ev:g} eV: "
-                        f"{table.sources[ion.l3_source]}",
+                        f"{table.source(site.ion.name, 'l3_maximum_ev')}",
                     ),
                 )
             )
@@ -300,12 +300,7 @@ def _problem(
 
 
 def _table(settings: dict[str, Any]) -> ions.Table:
-    table = ions.load()
-    changed = {
-        name: ions.overridden(table.ions[name], numbers)
-        for name, numbers in settings["ions"].items()
-    }
-    return table.model_copy(update={"ions": table.ions | changed})
+    return ions.overridden(ions.load(), settings["ions"])
 
 
 def _moments(job: Job) -> tuple[valence.Source, list[float]]:
