@@ -27,6 +27,8 @@ NOISELESS = {
     "shift_ev": 0.0,
     "broadening_jitter_ev": 0.0,
     "background": 0.0,
+    "axis_gain": 0.0,
+    "continuum": 0.0,
 }
 
 
@@ -88,6 +90,39 @@ def test_background_is_a_line_within_its_share_of_the_mean_intensity():
     assert np.abs(np.diff(above, n=2)).max() < 1e-4
     slopes = above[:, -1] - above[:, 0]
     assert 0.05 < np.abs(slopes).max() < 0.22  # from one end to the other, of a mean of 0.75
+
+
+def test_an_axis_gain_stretches_about_the_middle_of_the_window():
+    two = np.exp(-0.5 * (ENERGY - 530) ** 2) + np.exp(-0.5 * (ENERGY - 550) ** 2)
+    spectra = views(intensity=two, axis_gain=0.02)
+    left = spectra[:, ENERGY < 540]
+    low = ENERGY[left.argmax(axis=1)]
+    high = ENERGY[ENERGY >= 540][spectra[:, ENERGY >= 540].argmax(axis=1)]
+    assert (low + high) / 2 == pytest.approx(540, abs=0.2)
+    assert (high - low).std() == pytest.approx(0.02 * 20, rel=0.2)
+
+
+def test_a_residual_continuum_is_a_step_of_its_share_within_the_window():
+    spectra = views(continuum=0.2, intensity=PEAK)
+    clean = views(1)[0]
+    scale = spectra[:, PEAK.argmax()] / clean[PEAK.argmax()]
+    residual = spectra / scale[:, None] - clean
+    heights = residual[:, -1] - residual[:, 0]
+    largest = 0.2 * clean.mean()
+    assert 0.7 * largest < np.abs(heights).max() < 1.4 * largest
+    assert heights.min() < 0 < heights.max()
+    half_way = (residual - residual[:, :1]) / heights[:, None] > 0.5
+    rises = ENERGY[half_way.argmax(axis=1)][np.abs(heights) > largest / 2]
+    assert rises.min() > WINDOW[0] - 1
+    assert rises.max() < WINDOW[1] + 1
+    assert rises.std() > 5
+
+
+def test_a_background_taken_too_far_does_not_bend_the_edge():
+    """Counting what is below zero as nothing would lift the foot of the peak."""
+    sunk = views(intensity=PEAK - 0.1 * (ENERGY > 530), signal_to_noise=1e4)
+    foot = np.abs(ENERGY - 536).argmin()
+    assert sunk[:, foot].mean() < -0.5 * 0.1 * sunk[:, PEAK.argmax()].mean()
 
 
 def test_an_absent_element_stays_zero():

@@ -1,8 +1,8 @@
 """Noisy views of a simulated spectrum: what an instrument adds to it, seeded.
 
-A view is the spectrum moved along the energy axis, broadened a little more, set on a residual
-linear background, counted, and put in standard form again. Every view draws from its own random
-stream, so new structures, views or modalities leave the old ones as they were.
+A view is the spectrum moved and stretched along the energy axis, broadened a little more, set on a
+residual background and continuum, counted, and put in standard form again. Every view draws from
+its own random stream, so new structures, views or modalities leave the old ones as they were.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from corefuse.edge_table import EdgeEntry
 # Exact for polynomials up to degree 13: a Gaussian narrower than the grid step is no problem.
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
+CONTINUUM_FWHM_EV = 2.0
 
 
 def view_rng(seed: int, structure_id: str, view: int, modality: str) -> np.random.Generator:
@@ -63,38 +64,55 @@ def noisy_views(
         return views
     spectrum = PchipInterpolator(energy_ev, intensity)
     for view, rng in zip(views, rngs, strict=True):
-        blurred = _shifted_and_broadened(spectrum, settings, rng)
-        background = _background(energy_ev, intensity, settings, rng)
-        counted = _counted(np.clip(blurred + background, 0, None), settings.signal_to_noise, rng)
+        blurred = _distorted(spectrum, entry, settings, rng)
+        residual = _residual(entry, settings, rng) * intensity.mean()
+        counted = _counted(blurred + residual, settings.signal_to_noise, rng)
         view[:] = standard.form(counted, entry)
     return views
 
 
-def _shifted_and_broadened(
-    spectrum: PchipInterpolator, settings: DatasetSettings, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Average the spectrum over a Gaussian by quadrature; beyond the grid its ends are held."""
-    grid = spectrum.x
-    shift_ev = rng.normal(0, settings.shift_ev)
-    sigma_ev = rng.uniform(0, settings.broadening_jitter_ev) / FWHM_PER_SIGMA
-    at = grid[None, :] - shift_ev - sigma_ev * _NODES[:, None]
-    return _WEIGHTS @ spectrum(np.clip(at, grid[0], grid[-1]))
-
-
-def _background(
-    energy_ev: NDArray[np.floating],
-    intensity: NDArray[np.floating],
+def _distorted(
+    spectrum: PchipInterpolator,
+    entry: EdgeEntry,
     settings: DatasetSettings,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Draw a line whose ends lie within the stated share of the mean intensity."""
-    ends = rng.uniform(-1, 1, 2) * settings.background * intensity.mean()
-    return np.interp(energy_ev, energy_ev[[0, -1]], ends)
+    """Shift, stretch about the middle of the window and broaden; beyond the grid ends are held.
+
+    The average over a Gaussian is by quadrature.
+    """
+    grid, middle_ev = spectrum.x, np.mean(entry.window_ev)
+    shift_ev = rng.normal(0, settings.shift_ev)
+    stretch = 1 + rng.normal(0, settings.axis_gain)
+    sigma_ev = rng.uniform(0, settings.broadening_jitter_ev) / FWHM_PER_SIGMA
+    source_ev = middle_ev + (grid - middle_ev) / stretch - shift_ev
+    at = source_ev[None, :] - sigma_ev * _NODES[:, None]
+    return _WEIGHTS @ spectrum(np.clip(at, grid[0], grid[-1]))
+
+
+def _residual(
+    entry: EdgeEntry, settings: DatasetSettings, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Draw what background and continuum leave behind, in units of the mean intensity.
+
+    A line with its ends within the stated share, and a step of up to its share either way anywhere
+    in the window: a measured continuum rises elsewhere than the one that is taken off, and plural
+    scattering adds to it.
+    """
+    energy_ev = entry.grid.energies_ev
+    ends = rng.uniform(-1, 1, 2) * settings.background
+    height = rng.uniform(-1, 1) * settings.continuum
+    step = standard.rise(entry, rng.uniform(*entry.window_ev), CONTINUUM_FWHM_EV)
+    return np.interp(energy_ev, energy_ev[[0, -1]], ends) + height * step
 
 
 def _counted(
     intensity: NDArray[np.float64], signal_to_noise: float, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Replace intensities by Poisson counts; n counts have a signal-to-noise ratio of sqrt(n)."""
-    counts_per_intensity = signal_to_noise**2 / intensity.max()
-    return rng.poisson(intensity * counts_per_intensity) / counts_per_intensity
+    """Replace intensities by Poisson counts; n counts have a signal-to-noise ratio of sqrt(n).
+
+    Where the background is taken too far, the lowest intensity counts as none.
+    """
+    lifted = intensity - min(intensity.min(), 0)
+    counts_per_intensity = signal_to_noise**2 / lifted.max()
+    return rng.poisson(lifted * counts_per_intensity) / counts_per_intensity

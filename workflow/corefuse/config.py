@@ -466,8 +466,14 @@ class Dataset(Section):
     broadening_jitter_ev: float = Field(
         0.2, ge=0, description="largest extra Gaussian FWHM of a view"
     )
+    axis_gain: float = Field(
+        0.005, ge=0, lt=0.1, description="standard deviation of the stretch of the energy axis"
+    )
     background: float = Field(
         0.02, ge=0, description="residual linear background, share of the mean intensity"
+    )
+    continuum: float = Field(
+        0.05, ge=0, description="residual step anywhere in the window, share of the mean intensity"
     )
     holdout_parents: list[Name] = Field(
         [],
