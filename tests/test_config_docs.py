@@ -48,7 +48,7 @@ def test_the_reference_has_one_row_a_key_and_explains_it():
 
 def test_every_key_with_a_unit_says_it_in_its_name():
     physical = {"fwhm", "energy", "shift", "jitter", "cutoff", "spacing", "rattle", "fmax"}
-    units = ("_ev", "_kev", "_per_ev", "_angstrom", "_per_angstrom", "_unit", "_scale")
+    units = ("_ev", "_kev", "_per_ev", "_angstrom", "_per_angstrom", "_unit", "_scale", "_column")
     named = {key for key in keys(Config) if physical & set(key.split("_"))}
     assert named
     assert all(key.endswith(units) for key in named)

@@ -203,8 +203,14 @@ def test_a_series_is_told_in_the_order_of_its_voltage():
     table = series(samples, read)
     assert table["sample"].tolist() == ["s1", "s2", "s3", "s0"]
     assert series_order(table) == (
-        "mine: 3 V 0.90, 4.3 V 0.40, 4.8 V 0.20; the order follows the voltage."
+        "mine: pristine 1.00, 3 V 0.90, 4.3 V 0.40, 4.8 V 0.20; the order follows the voltage."
     )
     assert len(series_figure(table).axes) == 1
+    unnamed = [s.model_copy(update={"voltage": None}) for s in samples]
+    table = series(unnamed, read)
+    assert table["sample"].tolist() == ["s0", "s1", "s2", "s3"]
+    assert table["number"].tolist() == [1, 2, 3, 4]
+    assert series_order(table) == ""
+    assert series_figure(table).axes[0].get_xlabel() == "spectrum"
     read["s0"] = answer(0.5)
     assert "the order does not follow the voltage" in series_order(series(samples, read))

@@ -116,7 +116,6 @@ def with_line(number, text):
         ("o.csv", with_line(50, "530.0,1,2"), {}, "line 51 has 3 columns, not 2", "same columns"),
         ("o.csv", with_line(50, "530.0,nan"), {}, "intensity is nan at point 51", "remove"),
         ("o.csv", with_line(50, "520.0,1"), {}, "not monotonic", "sort the points"),
-        ("o.csv", PLAIN.replace("515.3", "515.0"), {}, "515 to 515 at point 2", "sort the points"),
         ("o.csv", rows(ENERGY / 1000, INTENSITY), {}, "look like keV", "set energy_unit: keV"),
         ("o.csv", PLAIN, {"energy_unit": "keV"}, "look like eV", "set energy_unit: eV"),
         ("o.csv", rows(ENERGY + 10, INTENSITY), {}, "525.0 to 574.8", None),
@@ -131,7 +130,7 @@ def with_line(number, text):
         ("o.csv", rows(ENERGY[::10], INTENSITY[::10]), {}, "only 8 points", "at least 20"),
         ("o.csv", rows(ENERGY, 0 * INTENSITY), {}, "not positive", "rises at the edge"),
         ("o.csv", rows(ENERGY, -INTENSITY), {}, "not positive", "rises at the edge"),
-        ("o.spc", PLAIN, {}, "type .spc", "save it as .csv"),
+        ("o.spc", "\0\1K SPC", {}, "no two columns", "as .csv, .txt"),
         ("o.msa", PLAIN, {}, "holds 0 points", "whole spectrum"),
         (
             "o.xdi",
@@ -269,8 +268,7 @@ def test_measured_manganese_eels(shared, table):
 
     prepared = prepare(mn("Data2_SrMnO3.csv"), table["Mn L2,3"])
     assert np.nanmax(prepared) > 10 * abs(prepared[np.isfinite(prepared)][0])  # baseline is off
-    with pytest.raises(InputError, match=r"640\.949 to 640\.949"):
-        mn("Data3_MnO2.csv")
+    assert np.isfinite(mn("Data3_MnO2.csv").intensity).all()  # one energy stands there twice
 
 
 @pytest.mark.parametrize(

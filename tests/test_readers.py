@@ -40,6 +40,88 @@ def test_a_named_column_wins(tmp_path):
         readers.read(file, "other")
 
 
+SERIES = (ENERGY, COUNTS, 2 * COUNTS, 3 * COUNTS)
+
+
+@pytest.mark.parametrize("name", ["a.nor", "a.xmu", "a.tsv", "a.001", "a"])
+def test_a_table_is_one_whatever_its_suffix(tmp_path, name):
+    (tmp_path / name).write_text(text((ENERGY, COUNTS), "# energy xmu\n").replace(",", "\t"))
+    assert readers.read(tmp_path / name).counts == pytest.approx(COUNTS)
+
+
+def test_columns_by_name_and_number_for_energies_too(tmp_path):
+    file = tmp_path / "a.dat"
+    file.write_text(text((COUNTS, ENERGY, 2 * COUNTS), "a,mono,b\n"))
+    for column, energy in (("b", "mono"), (3, 2), ("B", "Mono")):
+        recorded = readers.read(file, column, energy_column=energy)
+        assert recorded.energy == pytest.approx(ENERGY)
+        assert recorded.counts == pytest.approx(2 * COUNTS)
+    for column, energy, told in (("b", "E", "a, mono, b"), (4, 2, "a, mono, b")):
+        with pytest.raises(SpectrumError, match=f"no column .*use one of {told}"):
+            readers.read(file, column, energy_column=energy)
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [("energy,ocv,charged,full\n", "ocv, charged, full"), ("", "2, 3, 4")],
+)
+def test_several_spectra_in_a_table_are_told_not_guessed(tmp_path, header, told):
+    file = tmp_path / "a.csv"
+    file.write_text(text(SERIES, header))
+    with pytest.raises(SpectrumError, match=f"which of its columns {told} is the spectrum"):
+        readers.read(file)
+    names = readers.entries(file)
+    assert ", ".join(map(str, names)) == told
+    assert readers.read(file, names[2]).counts == pytest.approx(3 * COUNTS)
+
+
+@pytest.mark.parametrize(
+    ("data", "column", "energy"),
+    [
+        ({"energy": ENERGY, "a": COUNTS, "b": 2 * COUNTS}, "b", None),
+        (
+            {"energy": {"0": ENERGY, "1": ENERGY}, "mu": {"0": COUNTS, "1": 2 * COUNTS}},
+            "mu.1",
+            None,
+        ),
+        ([{"energy": ENERGY, "mu": COUNTS}, {"energy": ENERGY, "mu": 2 * COUNTS}], "1.mu", None),
+        ({"x": ENERGY, "a": COUNTS, "b": 2 * COUNTS}, "b", "x"),
+        ({"grid (eV)": ENERGY, "scans": {"one": COUNTS, "two": 2 * COUNTS}}, "scans.two", None),
+    ],
+)
+def test_a_json_file_with_energies(tmp_path, data, column, energy):
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps(data, default=list))
+    recorded = readers.read(file, column, energy_column=energy)
+    assert recorded.energy == pytest.approx(ENERGY)
+    assert recorded.counts == pytest.approx(2 * COUNTS)
+    assert len(readers.entries(file, energy_column=energy)) == 2
+    with pytest.raises(SpectrumError, match="which entry"):
+        readers.read(file, energy_column=energy)
+
+
+def test_a_json_table_as_pandas_writes_it(tmp_path):
+    import pandas as pd
+
+    table = pd.DataFrame({"energy": ENERGY, "mu": COUNTS})
+    for orient in ("columns", "records", "list"):
+        data = (
+            table.to_dict(orient) if orient == "list" else json.loads(table.to_json(orient=orient))
+        )
+        (tmp_path / "a.json").write_text(json.dumps(data))
+        assert readers.read(tmp_path / "a.json").counts == pytest.approx(COUNTS), orient
+
+
+def test_falling_and_repeated_energies(tmp_path):
+    """A scan downwards is turned round; two counts at one energy are averaged."""
+    file = tmp_path / "a.csv"
+    energy, counts = np.repeat(ENERGY, 2)[::-1], np.repeat(COUNTS, 2)[::-1] + np.tile([1, -1], 121)
+    file.write_text(text((energy, counts)))
+    recorded = readers.read(file)
+    assert recorded.energy == pytest.approx(ENERGY)
+    assert recorded.counts == pytest.approx(COUNTS)
+
+
 @pytest.mark.parametrize(
     "header",
     ["Voltage,Capacity", "Ecell/V,Li", "cycle number,Capacity (mAh/g)", "time/s,current (mA)"],
@@ -53,14 +135,16 @@ def test_electrochemistry_is_not_mistaken_for_a_spectrum(tmp_path, header):
 
 def test_an_entry_of_a_json_file_without_energies(tmp_path):
     file = tmp_path / "a.json"
-    file.write_text(json.dumps({"intensity": {"0": list(COUNTS)}, "voltage": {"0": 4.3}}))
+    file.write_text(
+        json.dumps({"intensity": {"0": list(COUNTS), "1": list(COUNTS)}, "voltage": {"0": 4.3}})
+    )
     recorded = readers.read(file, "intensity.0", (8330, 8370))
     assert recorded.energy[[0, -1]].tolist() == [8330, 8370]
     assert recorded.counts == pytest.approx(COUNTS)
     for column, ends, problem in (
         (None, (0, 1), "which entry"),
-        ("intensity.7", (0, 1), "no 'intensity.7'"),
-        ("voltage.0", (0, 1), "no list of numbers"),
+        ("intensity.7", (0, 1), "no list of numbers 'intensity.7'.*use one of intensity.0"),
+        ("voltage.0", (0, 1), "no list of numbers 'voltage.0'"),
         ("intensity.0", None, "holds no energies"),
     ):
         with pytest.raises(SpectrumError, match=problem):

@@ -26,7 +26,7 @@ def raw(tmp_path):
 
 
 def test_what_is_there_comes_in_and_the_rest_is_told(raw, tmp_path):
-    filled, left_out = samples.put_in(raw)
+    filled, left_out = samples.put_in(raw, "c.yaml")
     config = cfg.load(filled, "c.yaml")
     assert [s.name for s in config.infer.samples] == ["there"]
     assert config.infer.samples[0].spectra[0].file == str(tmp_path / "data" / "a" / "o.csv")
@@ -37,22 +37,73 @@ def test_what_is_there_comes_in_and_the_rest_is_told(raw, tmp_path):
 
 def test_the_environment_names_the_folder(raw, tmp_path, monkeypatch):
     del raw["infer"]["data_folder"]
-    assert not samples.put_in(raw)[0]["infer"]["samples"]
+    assert not samples.put_in(raw, "c.yaml")[0]["infer"]["samples"]
     monkeypatch.setenv("COREFUSE_DATA", str(tmp_path / "data"))
-    assert samples.put_in(raw)[0]["infer"]["samples"]
+    assert samples.put_in(raw, "c.yaml")[0]["infer"]["samples"]
 
 
 def test_a_resolved_config_can_be_read_again(raw):
-    once = cfg.load(samples.put_in(raw)[0], "c.yaml")
-    again = cfg.load(samples.put_in(once.model_dump(mode="json"))[0], "c.yaml")
+    once = cfg.load(samples.put_in(raw, "c.yaml")[0], "c.yaml")
+    again = cfg.load(samples.put_in(once.model_dump(mode="json"), "c.yaml")[0], "c.yaml")
     assert again == once
+
+
+OPERANDO = {"name": "cell", "edge": "O K", "technique": "EELS"}
+TABLE = "energy,ocv,b,c\n" + "\n".join(f"{500 + i},{i},{2 * i},{3 * i}" for i in range(9))
+
+
+def spelt_out(tmp_path, monkeypatch, **entry):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text(TABLE)
+    for n in (1, 2, 10):
+        (tmp_path / f"scan_{n}.dat").write_text("1 2\n3 4")
+    raw = toy.edited("infer", {"series": [OPERANDO | entry]})
+    return cfg.load(samples.put_in(raw, "c.yaml")[0], "c.yaml").infer.samples
+
+
+def test_a_series_is_its_samples(tmp_path, monkeypatch):
+    """All columns of a file, those that are named, or one file each by their numbers."""
+    for entry, places in (
+        ({"file": "a.csv"}, [("a.csv", "ocv"), ("a.csv", "b"), ("a.csv", "c")]),
+        ({"file": "a.csv", "columns": ["c", 2]}, [("a.csv", "c"), ("a.csv", 2)]),
+        ({"file": "scan_*.dat"}, [(f"scan_{n}.dat", None) for n in (1, 2, 10)]),
+    ):
+        found = spelt_out(tmp_path, monkeypatch, **entry)
+        assert [(s.spectra[0].file, s.spectra[0].column) for s in found] == places
+        assert [s.name for s in found] == [f"cell-{n:02d}" for n in range(1, len(places) + 1)]
+        assert {s.aligned_with for s in found} == {"cell-01"}
+        assert [s.composition for s in found] == [{"Li": 1.0}, *[{}] * (len(places) - 1)]
+
+
+def test_voltages_of_a_series_belong_to_its_spectra(tmp_path, monkeypatch):
+    voltages = [None, 3.9, 4.3]
+    entry = {"file": "a.csv", "voltages": voltages, "crop_ev": [501, 507]}
+    found = spelt_out(tmp_path, monkeypatch, **entry)
+    assert [s.voltage for s in found] == voltages
+    assert found[2].spectra[0].crop_ev == (501, 507)
+    with pytest.raises(InputError, match=r"2 voltages for 3 spectra.*in the order ocv, b, c"):
+        spelt_out(tmp_path, monkeypatch, **entry | {"voltages": [3.9, 4.3]})
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"file": "a.csv", "colums": [1]}, "infer.series.0.colums: .*did you mean 'columns'"),
+        ({"file": "none.csv"}, "none.csv: infer.series.cell: .*correct the path"),
+        ({"file": "scan_1.dat"}, "it holds 1 spectra.*pattern"),
+        ({}, "infer.series.0.file: missing key"),
+    ],
+)
+def test_a_series_that_is_none_is_refused(tmp_path, monkeypatch, entry, said):
+    with pytest.raises(InputError, match=said):
+        spelt_out(tmp_path, monkeypatch, **entry)
 
 
 @pytest.mark.parametrize("text", ["- a", "other: []", "samples: [3]", "a: [", ""])
 def test_a_bad_samples_file_is_refused(raw, tmp_path, text):
     (tmp_path / "samples.yaml").write_text(text)
     with pytest.raises(InputError, match="samples"):
-        samples.put_in(raw)
+        samples.put_in(raw, "c.yaml")
 
 
 def test_the_files_of_the_project_are_sound(root, shared):
@@ -64,7 +115,7 @@ def test_the_files_of_the_project_are_sound(root, shared):
         raw = yaml.safe_load((root / "config" / config).read_text())
         raw["infer"]["samples_file"] = str(root / raw["infer"]["samples_file"])
         raw["infer"]["data_folder"] = str(shared / "experimental")
-        filled, left_out = samples.put_in(raw)
+        filled, left_out = samples.put_in(raw, "c.yaml")
         assert not left_out
         loaded = cfg.load(filled, config)
         folder = str(shared / "experimental") + "/"

@@ -14,7 +14,7 @@ from fractions import Fraction
 from functools import cache
 from math import isclose
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -90,6 +90,9 @@ class Section(BaseModel):
     """A frozen mapping that refuses keys it does not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+AnySection = TypeVar("AnySection", bound=Section)
 
 
 class Defect(Section):
@@ -507,10 +510,15 @@ class MeasuredSpectrum(Section):
     edge: EdgeName = Field(description="edge in the file")
     technique: Technique = Field(description="XAS or EELS")
     file: str = Field(
-        description=".csv .txt .dat .xdi .json .msa .dm3 .dm4 .hspy .emd, from the run's folder"
+        description=".msa .dm3 .dm4 .hspy .emd .json, or a table as text; from the run's folder"
     )
-    column: str | None = Field(
-        None, description="intensity column, or keys into a .json (intensity.0); null: by its name"
+    column: int | str | None = Field(
+        None,
+        description="intensity column: its name, its number from 1, or keys into a .json "
+        "(intensity.0); null: by its usual name",
+    )
+    energy_column: int | str | None = Field(
+        None, description="energy column likewise; null: by its name, else the first"
     )
     energy_unit: Literal["eV", "keV"] | None = Field(
         None, description="unit of the file's energies; null: as the file says, else eV"
@@ -573,6 +581,27 @@ class Sample(Section):
     )
 
 
+class SpectrumSeries(MeasuredSpectrum):
+    """One edge followed through a charge: each spectrum becomes a sample, the first is pristine."""
+
+    name: Name = Field(description="samples are called <name>-01, <name>-02, ..")
+    file: str = Field(
+        description="one file with all spectra, or a pattern (scan_*.xdi) of files with one each"
+    )
+    columns: list[int | str] | None = Field(
+        None, min_length=1, description="spectra in the file as of `column`; null: all there are"
+    )
+    voltages: list[float | None] | None = Field(
+        None, description="against Li, one a spectrum, null at open circuit; null: by their number"
+    )
+    composition: dict[Literal["Li", "Ni", "Mn", "Co"], float] = Field(
+        {"Li": 1.0}, description="atoms per formula unit in the first spectrum, as far as known"
+    )
+    aligned_with: Name | None = Field(
+        None, description="sample that fixes the energy constant; null: the first of the series"
+    )
+
+
 class Image(Section):
     """An EELS spectrum image and the edges that are read in it, pixel by pixel."""
 
@@ -597,9 +626,10 @@ class Infer(Section):
 
     confidence: float = Field(0.9, gt=0.5, lt=1, description="level of the conformal intervals")
     samples: list[Sample] = Field([], description="measured samples; held-out parents come free")
+    series: list[SpectrumSeries] = Field([], description="samples that one entry stands for")
     samples_file: str | None = Field(
         None,
-        description="a .yaml with more `samples` and `images`, their files counted from "
+        description="a .yaml with more `samples`, `series` and `images`, their files counted from "
         "data_folder; what is not there is left out",
     )
     data_folder: str | None = Field(
@@ -800,20 +830,31 @@ def load(raw: dict[str, Any], file: str | Path) -> Config:
     InputError
         One line with the file, the dotted key and the fix, for the first fault found.
     """
+    return _validated(model(), raw, file, [])
+
+
+def load_series(raw: dict[str, Any], file: str | Path, number: int) -> SpectrumSeries:
+    """Validate the entry of that number in ``infer.series``; raises as :func:`load`."""
+    return _validated(SpectrumSeries, raw, file, ["infer", "series", str(number)])
+
+
+def _validated(
+    section: type[AnySection], raw: dict[str, Any], file: str | Path, above: list[str]
+) -> AnySection:
     try:
-        return model().model_validate(raw)
+        return section.model_validate(raw)
     except ValidationError as err:
         # a misspelt key is also a missing one: the misspelling says more
         worst = min(err.errors(), key=lambda e: e["type"] != "extra_forbidden")
-        raise _as_input_error(worst, file) from None
+        raise _as_input_error(worst, file, above) from None
 
 
 # What pydantic adds to a location: [key] of a mapping, validators and branches of a union.
 _OF_PYDANTIC = re.compile(r"\[key\]|function-|literal\[|list\[")
 
 
-def _as_input_error(error: ErrorDetails, file: str | Path) -> InputError:
-    where = [str(part) for part in error["loc"] if not _OF_PYDANTIC.match(str(part))]
+def _as_input_error(error: ErrorDetails, file: str | Path, above: list[str]) -> InputError:
+    where = above + [str(part) for part in error["loc"] if not _OF_PYDANTIC.match(str(part))]
     key = ".".join(where) or "config"
     if error["type"] == "extra_forbidden":
         known = _keys_at(where[:-1])

@@ -277,24 +277,24 @@ def measured_and_simulated(
 def series(predictions: pd.DataFrame) -> Figure:
     """Predicted Li content against voltage, one panel a series; open circuit stands at the left.
 
-    ``predictions`` has series, sample, voltage (NaN at open circuit), prediction, low, high and
-    in_domain; a filled point is in domain.
+    ``predictions`` has series, sample, number, voltage (NaN at open circuit), prediction, low, high
+    and in_domain; a filled point is in domain. A series without voltages is drawn by ``number``.
     """
     names = list(dict.fromkeys(predictions.series))
     figure, axes = _grid(len(names), columns=3, size=3.2, height=2.8)
     start = predictions.voltage.min() - 0.4
     for ax, name in zip(axes, names, strict=True):
         rows = predictions[predictions.series == name]
-        for row in rows.itertuples():
-            place = start if np.isnan(row.voltage) else row.voltage
+        voltages = sorted(rows.voltage.dropna().unique())
+        places = rows.voltage.fillna(start) if voltages else rows.number
+        for place, row in zip(places, rows.itertuples(), strict=True):
             ax.plot([place, place], [row.low, row.high], color=GREY, lw=3, alpha=0.15)
             face = BLUE if row.in_domain else "none"
             ax.plot(place, row.prediction, "o", color=BLUE, mfc=face, ms=5)
-        voltages = sorted(rows.voltage.dropna().unique())
-        if rows.voltage.isna().any():
+        if voltages and rows.voltage.isna().any():
             ax.set_xticks([start, *voltages], ["pristine", *(f"{v:g}" for v in voltages)])
         ax.set_title(name, **STYLE)
-        ax.set_xlabel("voltage against Li (V)", **STYLE)
+        ax.set_xlabel("voltage against Li (V)" if voltages else "spectrum", **STYLE)
         ax.set_ylabel("predicted Li per f.u.", **STYLE)
     handles = [
         Line2D([], [], marker="o", ls="", color=BLUE, label="in domain"),

@@ -115,25 +115,37 @@ def known_truth(index: pd.DataFrame, sample: str) -> dict[str, float]:
 def series(samples: Iterable[Sample], read: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """What was read in the samples of every series, one row each, in the order of their voltage.
 
-    ``read`` has the table of :func:`infer` by sample. Open circuit has no voltage and comes first.
+    ``read`` has the table of :func:`infer` by sample. Open circuit has no voltage and comes first;
+    a series without voltages keeps its order, which ``number`` counts from 1.
     """
-    rows = []
+    rows: list[dict[str, object]] = []
     for sample in samples:
         if sample.series:
             li = read[sample.name].set_index("target").loc["x_li"]
-            known = {"series": sample.series, "sample": sample.name, "voltage": sample.voltage}
+            number = sum(row["series"] == sample.series for row in rows) + 1
+            known = {"series": sample.series, "sample": sample.name, "number": number}
+            known["voltage"] = sample.voltage
             names = ["prediction", "low", "high", "in_domain", "domain_score", "verdict"]
             rows.append(known | li[names].to_dict())
     table = pd.DataFrame(rows).astype({"voltage": float})
-    return table.sort_values(["series", "voltage"], na_position="first").reset_index(drop=True)
+    return table.sort_values(["series", "voltage", "number"], na_position="first").reset_index(
+        drop=True
+    )
 
 
 def series_order(table: pd.DataFrame) -> str:
-    """Mean prediction at each voltage of every series, and whether Li falls as voltage rises."""
+    """Mean prediction at each voltage of every series, and whether Li falls as voltage rises.
+
+    Open circuit counts as the lowest voltage; series without voltages are left out.
+    """
     lines = []
     for name, rows in table.groupby("series"):
-        means = rows.groupby("voltage").prediction.mean()
-        told = ", ".join(f"{v:g} V {x:.2f}" for v, x in means.items())
+        if rows.voltage.isna().all():
+            continue
+        means = rows.groupby(rows.voltage.fillna(-np.inf)).prediction.mean()
+        told = ", ".join(
+            f"{f'{v:g} V' if np.isfinite(v) else 'pristine'} {x:.2f}" for v, x in means.items()
+        )
         order = "follows" if (means.diff().dropna() < 0).all() else "does not follow"
         lines.append(f"{name}: {told}; the order {order} the voltage.")
     return " ".join(lines)

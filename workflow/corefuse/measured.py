@@ -77,9 +77,12 @@ def load(measured: MeasuredSpectrum, edge_table: EdgeTable, key: str | None = No
 
 def _load(measured: MeasuredSpectrum, edge_table: EdgeTable) -> Measured:
     entry = edge_table[measured.edge]
-    recorded = readers.read(Path(measured.file), measured.column, measured.axis_range)
+    recorded = readers.read(
+        Path(measured.file), measured.column, measured.axis_range, measured.energy_column
+    )
     unit = measured.energy_unit or recorded.unit or "eV"
     scale, offset_ev, notes = axis(measured)
+    notes += recorded.notes
     raw = Spectrum(_absolute_ev(recorded.energy, scale, offset_ev, unit), recorded.mean())
     _check_covers_edge(recorded.energy, measured, entry, unit)
     raw = _cropped(raw, measured.crop_ev)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ import numpy as np
 
 from corefuse.grid import SpectrumError
 
-TEXT_SUFFIXES = (".csv", ".txt", ".dat", ".xdi")
 # Suffix -> the RosettaSciIO plug-in that reads it.
 MICROSCOPE_FORMATS = {
     ".msa": "msa",
@@ -22,12 +22,13 @@ MICROSCOPE_FORMATS = {
     ".hspy": "hspy",
     ".emd": "emd",
 }
-SUFFIXES = (*TEXT_SUFFIXES, ".json", *MICROSCOPE_FORMATS)
 # Names of intensity columns, best first; those of the XAS Data Interchange 1.0 dictionary included.
 INTENSITY_NAMES = (
     *("norm", "flat", "normtrans", "normfluor", "mu", "xmu", "mutrans", "mufluor"),
+    *("normalized", "normalised", "absorption", "absorbance"),
     *("intensity", "counts", "signal"),
 )
+MOST_TOLD = 20  # names in an error
 EV_PER_UNIT = {"eV": 1.0, "keV": 1000.0}
 _XDI_COLUMN = re.compile(r"[#%]\s*column\.\d+:\s*(\S+)\s*(\S*)", re.IGNORECASE)
 _UNIT = re.compile(r"(?<![a-z])(k?ev)(?![a-z])", re.IGNORECASE)
@@ -59,6 +60,7 @@ class Recorded:
     unit: str | None = None
     axes: tuple[SpatialAxis, ...] = ()
     beam_kv: float | None = None
+    notes: tuple[str, ...] = ()
 
     def mean(self) -> np.ndarray:
         """Counts (n,), averaged over the pixels."""
@@ -76,55 +78,89 @@ class Columns:
 
 def read(
     path: Path,
-    column: str | None = None,
+    column: str | int | None = None,
     axis_range: tuple[float, float] | None = None,
+    energy_column: str | int | None = None,
 ) -> Recorded:
-    """Read any file of :data:`SUFFIXES`.
+    """Read a microscope file of :data:`MICROSCOPE_FORMATS`, a ``.json``, or any table of numbers.
 
-    ``column`` names the intensity column of a text file, or the entry of a ``.json`` file by its
-    keys joined with dots. ``axis_range`` are the first and last energy of a file that holds no
-    energies, evenly spaced.
+    ``column`` and ``energy_column`` are names in the table's header or numbers that count from 1,
+    in a ``.json`` the keys that lead to a list, joined with dots. ``axis_range`` are the first and
+    last energy of a file that holds no energies, evenly spaced. Intensities at one energy are
+    averaged.
 
     Raises
     ------
     SpectrumError
-        The file cannot be read, is of another type, holds no spectrum or electrochemistry.
+        The file cannot be read, holds no spectrum or electrochemistry, or several spectra and
+        nobody says which.
     """
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise SpectrumError(
-            f"files of type {suffix or 'none'} are not read",
-            f"save it as {', '.join(SUFFIXES)}",
-        )
-    try:
-        if suffix in MICROSCOPE_FORMATS:
-            return _read_microscope(path, MICROSCOPE_FORMATS[suffix])
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
-    except OSError as err:
-        raise SpectrumError(
-            f"it cannot be read ({err.strerror or type(err).__name__})",
-            "correct the path, counted from the run's folder",
-        ) from None
+    if suffix in MICROSCOPE_FORMATS:
+        return _read_microscope(path, MICROSCOPE_FORMATS[suffix])
+    text = _text(path)
     if suffix == ".json":
-        return _spaced(_json_entry(text, column), axis_range)
-    table = _table(text)
+        return _of_json(_json_lists(text), column, axis_range, energy_column)
+    table = _table(text, least=2 if axis_range is None else 1)
     if axis_range is not None:
-        columns = dict(zip(table.names, table.values.T, strict=False))
-        return _spaced(_intensity(columns, column), axis_range)
-    energy, intensity = _pick(table, column)
-    return _rising(Recorded(energy, intensity, table.unit))
+        return _spaced(_intensity(table, column, None), axis_range)
+    place = _energy_place(table, energy_column)
+    return _rising(Recorded(table.values[:, place], _intensity(table, column, place), table.unit))
+
+
+def entries(
+    path: Path, column: str | None = None, energy_column: str | int | None = None
+) -> list[str | int]:
+    """Everything in a table or ``.json`` that :func:`read` takes as its ``column``, in its order.
+
+    Energies are left out. In a ``.json``, what lies below the keys ``column``.
+
+    Raises
+    ------
+    SpectrumError
+        As :func:`read`.
+    """
+    text = _text(path)
+    if path.suffix.lower() == ".json":
+        lists = _json_lists(text)
+        return [k for k in lists if _is_below(k, column) and not _is_energies(k, energy_column)]
+    table = _table(text)
+    place = _energy_place(table, energy_column)
+    names = table.names or range(1, table.values.shape[1] + 1)
+    return [name for i, name in enumerate(names) if i != place]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as err:
+        raise _unreadable(err) from None
+
+
+def _unreadable(err: OSError) -> SpectrumError:
+    return SpectrumError(
+        f"it cannot be read ({err.strerror or type(err).__name__})",
+        "correct the path, counted from the run's folder",
+    )
 
 
 def _rising(recorded: Recorded) -> Recorded:
-    if recorded.energy.size > 1 and recorded.energy[0] > recorded.energy[-1]:
-        flipped = recorded.energy[::-1], recorded.counts[..., ::-1]
-        return Recorded(*flipped, recorded.unit, recorded.axes, recorded.beam_kv)
-    return recorded
+    """Turned round where the energies fall; the mean of what stands at one energy."""
+    energy, counts = recorded.energy, recorded.counts
+    if energy.size > 1 and energy[0] > energy[-1]:
+        energy, counts = energy[::-1], counts[..., ::-1]
+    first, notes = np.flatnonzero(np.diff(energy, prepend=np.nan) != 0), ()
+    if repeated := energy.size - first.size:
+        counts = np.add.reduceat(counts, first, axis=-1) / np.diff([*first, energy.size])
+        notes = (f"{repeated} repeated energies, their intensities averaged",)
+    return replace(recorded, energy=energy[first], counts=counts, notes=notes)
 
 
 def _spaced(intensity: np.ndarray, axis_range: tuple[float, float] | None) -> Recorded:
     if axis_range is None:
-        raise SpectrumError("it holds no energies", "give axis_range: [first, last]")
+        raise SpectrumError(
+            "it holds no energies", "give energy_column, or axis_range: [first, last]"
+        )
     return Recorded(np.linspace(*axis_range, len(intensity)), intensity)
 
 
@@ -137,7 +173,7 @@ def _read_microscope(path: Path, plugin: str) -> Recorded:
         counts = np.moveaxis(np.asarray(signal["data"], dtype=float), place, -1)
     except OSError as err:
         if err.errno:
-            raise
+            raise _unreadable(err) from None
         raise _no_spectrum(path, err) from None
     except Exception as err:  # a plug-in fails on a broken file in ways of its own
         raise _no_spectrum(path, err) from None
@@ -182,27 +218,107 @@ def _unit(text: str) -> str | None:
     return {"ev": "eV", "kev": "keV"}[found[1].lower()] if found else None
 
 
-def _json_entry(text: str, column: str | None) -> np.ndarray:
-    if column is None:
-        raise SpectrumError("which entry of it?", "give column, such as 'intensity.0'")
-    entry: Any = None
-    try:
-        entry = json.loads(text)
-        for key in column.split("."):
-            entry = entry[int(key)] if isinstance(entry, list) else entry[key]
-        intensity = np.array(entry, dtype=float)
-    except (ValueError, KeyError, IndexError, TypeError) as err:
-        there = f", but {', '.join(list(entry)[:8])}" if isinstance(entry, dict) else ""
+def _of_json(
+    lists: Mapping[str, np.ndarray],
+    column: str | int | None,
+    axis_range: tuple[float, float] | None,
+    energy_column: str | int | None,
+) -> Recorded:
+    name = str(column) if column is not None else _only_one(lists, energy_column)
+    intensity = _named(lists, name)
+    if axis_range is not None:
+        return _spaced(intensity, axis_range)
+    energy = _named(lists, str(energy_column or _energies_beside(lists, name)))
+    if energy.shape != intensity.shape:
         raise SpectrumError(
-            f"there is no {column!r} of numbers in it{there} ({type(err).__name__})",
-            "give the keys that lead to one spectrum, joined with dots",
-        ) from None
-    if intensity.ndim != 1 or intensity.size < 2:
-        raise SpectrumError(f"{column!r} is no list of numbers", "name one spectrum")
-    return intensity
+            f"{name} has {intensity.size} numbers, its energies {energy.size}",
+            "give energy_column: the keys of its energies",
+        )
+    return _rising(Recorded(energy, intensity))
 
 
-def _table(text: str) -> Columns:
+def _json_lists(text: str) -> dict[str, np.ndarray]:
+    """Every list of numbers in a JSON text, by the keys that lead to it, joined with dots.
+
+    A table as pandas writes it is one of columns too: rows that are mappings, or columns that are
+    mappings from the number of a row.
+    """
+    try:
+        data = json.loads(text)
+    except ValueError as err:
+        raise SpectrumError(f"it is no JSON ({err})", "export it again") from None
+    return dict(_walk(data, ()))
+
+
+def _walk(data: Any, keys: tuple[str, ...]) -> Iterator[tuple[str, np.ndarray]]:
+    if isinstance(data, list) and data and all(isinstance(row, dict) for row in data):
+        values = [v for row in data for v in row.values()]
+        if all(map(_is_number, values)) and all(row.keys() == data[0].keys() for row in data):
+            data = {key: [row[key] for row in data] for key in data[0]}
+    if not isinstance(data, dict | list):
+        return
+    inner = list(data.values()) if isinstance(data, dict) else data
+    if len(inner) > 1 and all(map(_is_number, inner)):
+        yield ".".join(keys), np.array(inner, dtype=float)
+        return
+    for key, value in data.items() if isinstance(data, dict) else enumerate(data):
+        yield from _walk(value, (*keys, str(key)))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _named(lists: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    if name not in lists:
+        raise SpectrumError(
+            f"there is no list of numbers {name!r} in it", f"use one of {_told(lists)}"
+        )
+    return lists[name]
+
+
+def _only_one(lists: Mapping[str, np.ndarray], energy_column: str | int | None) -> str:
+    names = [name for name in lists if not _is_energies(name, energy_column)]
+    if len(names) != 1:
+        raise SpectrumError("which entry of it?", f"give column, one of {_told(names)}")
+    return names[0]
+
+
+def _energies_beside(lists: Mapping[str, np.ndarray], name: str) -> str:
+    """The energies of a list: those whose keys differ in one place, else the only ones there."""
+    energies = [key for key in lists if _is_energies(key, None)]
+    parts = name.split(".")
+    beside = [
+        key
+        for key in energies
+        if len(other := key.split(".")) == len(parts)
+        and sum(a != b for a, b in zip(parts, other, strict=True)) == 1
+    ]
+    if len(beside or energies) != 1:
+        raise SpectrumError(
+            "it holds no energies" if not energies else f"which energies has {name}?",
+            "give energy_column, or axis_range: [first, last]",
+        )
+    return (beside or energies)[0]
+
+
+def _is_energies(keys: str, energy_column: str | int | None) -> bool:
+    if energy_column is not None:
+        return keys == str(energy_column)
+    return any(_is_energy(key) for key in keys.split("."))
+
+
+def _is_below(keys: str, above: str | None) -> bool:
+    return above is None or keys == above or keys.startswith(f"{above}.")
+
+
+def _told(names: Iterable[str | int]) -> str:
+    """The first names of a list that may be long."""
+    listed = [str(name) for name in names]
+    return ", ".join(listed[:MOST_TOLD]) + (", ..." if len(listed) > MOST_TOLD else "")
+
+
+def _table(text: str, least: int = 2) -> Columns:
     rows: list[list[float]] = []
     declared: list[str] = []
     header: list[str] = []
@@ -233,8 +349,12 @@ def _table(text: str) -> Columns:
             )
     names = next((n for n in (declared, header) if rows and len(n) == len(rows[0])), [])
     _refuse_electrochemistry(names or header)
-    if not rows or len(rows[0]) < 2:
-        raise SpectrumError("it has no two columns of numbers", "give energy and intensity columns")
+    if not rows or len(rows[0]) < least:
+        raise SpectrumError(
+            "it has no two columns of numbers",
+            "give energy and intensity columns, as .csv, .txt, .dat, .xdi, .json, "
+            f"{', '.join(MICROSCOPE_FORMATS)}",
+        )
     energies = [n for n in names if _is_energy(n)]
     return Columns(np.array(rows), [n.lower() for n in names], unit or _unit(" ".join(energies)))
 
@@ -260,35 +380,51 @@ def _cells(line: str) -> list[str]:
     return cells if separator == "," else [cell.replace(",", ".") for cell in cells]
 
 
-def _pick(table: Columns, column: str | None) -> tuple[np.ndarray, np.ndarray]:
-    """The energy and intensity columns of a table."""
-    columns = dict(zip(table.names, table.values.T, strict=False))
-    energy_name = next((n for n in table.names if _is_energy(n)), None)
-    if energy_name is None:
-        if "angle" in table.names:
-            raise SpectrumError(
-                f"there is no energy among its columns {', '.join(table.names)}",
-                "add an energy column",
-            )
-        if column is not None:
-            return table.values[:, 0], _intensity(columns, column)
-        return table.values[:, 0], table.values[:, 1]
-    return columns.pop(energy_name), _intensity(columns, column)
+def _energy_place(table: Columns, wanted: str | int | None) -> int:
+    """The energy column: as named, else the first that is called so, else the first."""
+    if wanted is not None:
+        return _place(table, wanted)
+    named = [i for i, name in enumerate(table.names) if _is_energy(name)]
+    if not named and "angle" in table.names:
+        raise SpectrumError(
+            f"there is no energy among its columns {', '.join(table.names)}",
+            "add an energy column",
+        )
+    return named[0] if named else 0
 
 
-def _intensity(columns: dict[str, np.ndarray], column: str | None) -> np.ndarray:
-    if column is not None:
-        if column.lower() not in columns:
-            raise SpectrumError(
-                f"there is no column {column!r}", f"use one of {', '.join(columns) or 'none'}"
-            )
-        return columns[column.lower()]
+def _place(table: Columns, wanted: str | int) -> int:
+    """Index of a column by its name or its number, which counts from 1."""
+    there = range(1, table.values.shape[1] + 1)
+    if isinstance(wanted, int) and wanted in there:
+        return wanted - 1
+    if isinstance(wanted, str) and wanted.lower() in table.names:
+        return table.names.index(wanted.lower())
+    raise SpectrumError(
+        f"there is no column {wanted!r}",
+        f"use one of {_told(table.names) or f'the numbers 1 to {len(there)}'}",
+    )
+
+
+def _intensity(table: Columns, wanted: str | int | None, energy: int | None) -> np.ndarray:
+    """The intensity column: as named, by its usual name, by its parts, or the only one there."""
+    if wanted is not None:
+        return table.values[:, _place(table, wanted)]
+    others = [i for i in range(table.values.shape[1]) if i != energy]
+    columns = {table.names[i]: table.values[:, i] for i in others if table.names}
     for name in INTENSITY_NAMES:
-        if name in columns:
-            return columns[name]
+        called = [c for c in columns if re.split(r"[^a-z0-9_]", c)[0] == name]
+        if len(called) == 1:
+            return columns[called[0]]
     with np.errstate(divide="ignore", invalid="ignore"):  # Spectrum complains of what is not finite
         if {"i0", "itrans"} <= columns.keys():
             return np.log(columns["i0"] / columns["itrans"])
         if {"i0", "ifluor"} <= columns.keys():
             return columns["ifluor"] / columns["i0"]
-    return next(iter(columns.values()))
+    if len(others) > 1:
+        names = [table.names[i] if table.names else i + 1 for i in others]
+        raise SpectrumError(
+            f"which of its columns {_told(names)} is the spectrum?",
+            "give column: a name or a number",
+        )
+    return table.values[:, others[0]]

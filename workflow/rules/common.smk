@@ -19,7 +19,7 @@ from corefuse.provenance import code_hash
 
 CONFIG_FILE = str(workflow.configfiles[-1]) if workflow.configfiles else "--config"
 try:
-    filled, LEFT_OUT = samples.put_in(config)
+    filled, LEFT_OUT = samples.put_in(config, CONFIG_FILE)
     C = cfg.load(filled, CONFIG_FILE)
     SPECS = plan.by_id(C.structures, CONFIG_FILE)
     if workflow.is_main_process:
