@@ -13,10 +13,10 @@ from corefuse.errors import InputError
 
 # What FDMNES and FEFF leave behind of NiO, in form; the numbers mean nothing.
 FDMNES = """
-values = [543.1, 8, 1, 0, 1.0, -6.0, 0.0, 1, 1, 517.0, 60.0]
+values = [543.1, 8, 1, 0, 1.0, -6.0, 0.0, 1, 1, 517.0, 60.0, 4]
 rows = [f'{541.1 + i / 2} {1 + i % 7}' for i in range(65)]
 open('site.txt', 'w').write('\\n'.join([
-    ' '.join(map(str, values)) + ' = E_edge, Z', 'Energy <xanes>', *rows]))
+    ' '.join(map(str, values)) + ' = E_edge, Z, natomsym_f', 'Energy <xanes>', *rows]))
 open('site_conv.txt', 'w').write('\\n'.join(['Energy <xanes>', *rows]))
 open('site_bav.txt', 'w').write(
     ' FDMNES program, Revision of the test\\n E_Fermi = -3.0 eV\\n Have a beautiful day !')

@@ -7,10 +7,11 @@ import shutil
 
 import numpy as np
 import pytest
+import xraydb
 from programs import ASKS, MISBEHAVIOUR, fake
 from pymatgen.core import Element, Lattice, Structure
 
-from corefuse import config, engines, rawdata
+from corefuse import checks, config, engines, rawdata
 from corefuse.engines import fdmnes
 from corefuse.errors import InputError, NotConvergedError
 
@@ -248,7 +249,92 @@ def test_of_an_energy_that_stands_there_twice_the_last_row_counts(reference, tmp
 def test_a_release_that_numbers_its_files_is_read(tmp_path):
     for name in ("site_in.txt", "site_12.txt", "site_12_conv.txt", "site_bav.txt"):
         (tmp_path / name).touch()
-    assert fdmnes.spectrum_file(tmp_path).name == "site_12.txt"
+    assert fdmnes.spectrum_files(tmp_path) == [(12, tmp_path / "site_12.txt")]
+
+
+def test_a_spectrum_is_that_of_one_atom(raw, parsed):
+    """FDMNES has added up three Co; far above the edge one of them absorbs as tables say.
+
+    Far is 15 to 29 eV here, where the fine structure still counts: within a factor of two.
+    """
+    assert raw["equivalent_atoms"].values.tolist() == [3]
+    energy = raw["energy_ev"].values
+    both = raw["intensity"].values[0] + raw["l2_intensity"].values[0]
+    mbarn_per_g = 58.933 / 6.02214e23 * 1e18  # of cm^2 / g, an atom
+    above, below = xraydb.mu_elam("Co", [805.0, 775.0], kind="photo") * mbarn_per_g
+    assert 0.5 < both[(energy > 15) & (energy < 29)].mean() / (above - below) < 2
+
+
+def test_a_release_that_does_not_say_how_many_atoms_it_adds_up(licoo2, reference, tmp_path, raw):
+    """Then the log does."""
+    edit = "edit('site.txt', lambda t: t.replace('natomsym_f', 'f0'))"
+    older = simulated(edit, licoo2, reference, tmp_path)
+    assert older["intensity"].values == pytest.approx(raw["intensity"].values, abs=0.1)
+    lost = edit + "\nedit('site_bav.txt', lambda t: t.replace('natomsym', ''))"
+    reason = simulated(lost, licoo2, reference, tmp_path).attrs["reason"]
+    assert reason == "site_bav.txt does not tell which atoms are equivalent"
+
+
+def test_sets_of_equivalent_atoms_are_read(reference):
+    text = (reference / "licoo2_o_k_interrupted" / "LiCoO2_O_bav.txt").read_text()
+    wanted = {1: (8, list(range(6, 12))), 2: (3, [0, 1, 2]), 3: (27, [3, 4, 5])}
+    assert fdmnes.sets_of_atoms(text) == wanted
+
+
+# One run for all Co, as if FDMNES had found one of them unlike the other two.
+ALL_ABSORBERS = """
+assert 'Z_absorber' in text and 'Absorber' not in text
+def share(number, atoms):
+    head, names, *rows = open('site.txt').read().splitlines()
+    words = head.split()
+    words[14] = '%d.0' % atoms  # natomsym_f
+    rows = [r.split() for r in rows]
+    rows = ['%s %s %s' % (e, float(a) * atoms / 3, float(b) * atoms / 3) for e, a, b in rows]
+    open('site_%d.txt' % number, 'w').write('\\n'.join([' '.join(words), names, *rows]))
+share(1, 1); share(2, 2); os.remove('site.txt')
+row = '  {}    0.00000000  0.00000000  0.00000000            E     1\\n'.format
+block = '   ipr = {:3}, Z = 27, natomsym = {:5}\\n\\n  igr  posx  posy  posz\\n'.format
+sets = block(1, 1) + row(5) + '\\n' + block(2, 2) + row(4) + row(6) + '\\n'
+edit('site_bav.txt', lambda t: 'FDMNES program\\n' + sets + t[t.index('   ipr =   3, Z =  8'):])
+"""
+
+
+def of_the_structure(edit, licoo2, reference, tmp_path):
+    program = fake(tmp_path / "fdmnes", copy_of(reference / "licoo2_co_l23", edit))
+    chosen = settings(**LICOO2, command=program, absorbers="structure")
+    made = engines.Job("LiCoO2", licoo2, ("Co L2,3", "Ni L2,3"), chosen, tmp_path)
+    return engines.simulate(fdmnes.ENGINE, made, tmp_path / "run")
+
+
+def test_one_run_does_all_absorbers_with_their_multiplicity(licoo2, reference, tmp_path, raw):
+    whole = of_the_structure(ALL_ABSORBERS, licoo2, reference, tmp_path)
+    assert whole.attrs["reason"] == ""
+    assert whole["site"].values.tolist() == [4, 3]
+    assert whole["multiplicity"].values.tolist() == [1, 2]
+    assert whole["edge"].values.tolist() == ["Co L2,3"] * 2  # there is no Ni in it
+    for channel in range(2):
+        assert whole["intensity"].values[channel] == pytest.approx(raw["intensity"].values[0], 1e-5)
+
+
+def test_one_run_of_equivalent_absorbers_is_one_channel(licoo2, reference, tmp_path):
+    whole = of_the_structure("", licoo2, reference, tmp_path)
+    assert (whole["site"].values.tolist(), whole["multiplicity"].values.tolist()) == ([3], [3])
+
+
+@pytest.mark.parametrize(("absorbers", "by_site"), [("site", True), ("structure", False)])
+def test_the_settings_say_whether_a_run_does_a_site(absorbers, by_site):
+    simulation = config.Simulation.model_validate(
+        {"edges": {"O K": "fdmnes", "Ni K": "gpaw"}, "fdmnes": {"absorbers": absorbers}}
+    )
+    assert checks.site_engines(simulation) == ["fdmnes"] * by_site
+
+
+def test_an_scf_for_each_absorber_must_converge(reference, tmp_path):
+    text = (reference / "licoo2_co_l23" / "LiCoO2_Co_bav.txt").read_text()
+    second = text[text.index(" Cycle   1,") :].replace("Converged !", "")
+    (tmp_path / "bav").write_text(text.replace(fdmnes.FAREWELL, "") + second)
+    with pytest.raises(NotConvergedError, match="SCF not converged"):
+        fdmnes.read_log(tmp_path / "bav", scf=True)
 
 
 # --- faults -----------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from corefuse import plan
-from corefuse.config import Config, Structures
+from corefuse.config import Config, Simulation, Structures
 from corefuse.errors import InputError
 from corefuse.plan import StructureSpec
 
@@ -87,11 +87,12 @@ def engine_revision(engine: str) -> int:
     return engines.get(engine).revision
 
 
-def site_engines(configured: Iterable[str]) -> list[str]:
-    """Those that work site by site."""
+def site_engines(simulation: Simulation) -> list[str]:
+    """Engines of the config that work site by site."""
     from corefuse import engines
 
-    return [name for name in configured if engines.get(name).per_site]
+    names = simulation.engines()
+    return [n for n in names if engines.get(n).works_by_site(simulation.settings(n))]
 
 
 def engine_inputs(engine: str, configured: Iterable[str]) -> tuple[list[str], list[str]]:

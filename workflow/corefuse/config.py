@@ -287,7 +287,12 @@ class Fdmnes(Section):
     command: Annotated[Command, _command_of("fdmnes")] = Field(
         Command(run=["fdmnes"]), description="how FDMNES is started"
     )
-    time_limit_hours: float = Field(48.0, gt=0, description="of one site; then it has failed")
+    time_limit_hours: float = Field(48.0, gt=0, description="of one run; then it has failed")
+    absorbers: Literal["site", "structure"] = Field(
+        "site",
+        description="`Absorber`: a run for each of `sites`; or `Z_absorber`: one run for all atoms "
+        "of an element",
+    )
     range_ev: list[float] = Field(
         [-5.0, 0.2, 45.0], description="`Range` about E_F: energy, step, energy, step, ..., energy"
     )

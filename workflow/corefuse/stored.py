@@ -86,7 +86,8 @@ def store(config: cfg.Config, file: str | Path) -> list[str]:
         digests[name] = _checked_structure(run / name, spec)
         for engine in map(engines.get, by_engine):
             raw_name = f"raw/{engine.name}/{structure_id}.nc"
-            if not engine.per_site and _is_ok(run / raw_name, engine, config.simulation):
+            by_site = engine.works_by_site(config.simulation.settings(engine.name))
+            if not by_site and _is_ok(run / raw_name, engine, config.simulation):
                 section = config.simulation.request(engine.name)
                 read = [run / f"raw/{e}/{structure_id}.nc" for e in engine.reads if e in by_engine]
                 inputs = [run / name, *read, *engine.resources]

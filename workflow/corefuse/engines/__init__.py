@@ -68,7 +68,7 @@ class Engine(ABC):
     edges: tuple[str, ...]  # those it can compute
     reads: tuple[str, ...] = ()  # it uses the structure's raw file of the first of these that runs
     resources: tuple[str, ...] = ()  # files of the project that its results depend on
-    per_site: bool = False  # one run an absorbing site, not one a structure
+    per_site: bool = False  # one run an absorbing site, not one a structure: see works_by_site
 
     @abstractmethod
     def version(self) -> str:
@@ -90,6 +90,10 @@ class Engine(ABC):
         a site is computed again only when what this returns for its own edge has changed.
         """
         return settings
+
+    def works_by_site(self, settings: Mapping[str, Any]) -> bool:
+        """Whether a run does one site with these settings; ``per_site`` unless they decide it."""
+        return self.per_site
 
     def begin(self, job: Job, folder: Path, start: Path) -> None:
         """Of a ``per_site`` engine: make the file that all runs of a structure start from.

@@ -19,8 +19,8 @@ import numpy as np
 import xarray as xr
 from pymatgen.core import Element, Lattice, Structure
 
-from corefuse import external, files, rawdata
-from corefuse.edges import EDGES
+from corefuse import external, files, rawdata, structures
+from corefuse.edges import EDGES, Edge
 from corefuse.engines import Absorber, Engine, Job
 from corefuse.errors import InputError, NotConvergedError
 
@@ -35,6 +35,8 @@ CONVERGED = "Converged !"
 FAREWELL = "Have a beautiful day !"
 _CYCLE = re.compile(r"Cycle\s+(\d+),\s+Fermi energy =\s*(\S+) eV")
 _DELTA = re.compile(r"Delta energy =\s*(\S+)\s*>\s*(\S+) eV")
+_FERMI = re.compile(r"E_Fermi =\s*(\S+) eV")
+_SET = re.compile(r"ipr =\s*(\d+), Z =\s*(\d+), natomsym =\s*\d+\s+igr.*\n((?:\s*\d.*\n)+)")
 _UNKNOWN = re.compile(r"following line is not understood\s*:\s*\n\s*(\S+)")
 
 
@@ -42,9 +44,8 @@ class FdmnesEngine(Engine):
     """See the module; follows :class:`corefuse.engines.Engine`."""
 
     name = "fdmnes"
-    revision = 1
+    revision = 2
     edges = tuple(EDGES)
-    per_site = True
 
     def version(self) -> str:
         """The binary is the user's: each raw file names its own (``binary_version``)."""
@@ -57,6 +58,7 @@ class FdmnesEngine(Engine):
             "radius_angstrom": {"O K": 2.5},
             "green": True,
             "scf": False,
+            "absorbers": "site",
             "time_limit_hours": 1 / 60,
         }
         nickel_oxide = Structure.from_spacegroup(
@@ -75,93 +77,66 @@ class FdmnesEngine(Engine):
             "excited": is_excited(edge, settings),
         }
 
+    def works_by_site(self, settings: Mapping[str, Any]) -> bool:
+        """Unless one run does all absorbers of an edge (``Z_absorber``)."""
+        return bool(settings["absorbers"] == "site")
+
     def prepare(self, job: Job, folder: Path) -> None:
-        """Write ``fdmfile.txt``, ``site_in.txt`` and ``job.json``."""
+        """Write ``structure.json``, ``job.json`` and, in a folder for each edge, FDMNES's input."""
         external.empty(folder)
-        edge, site = job.absorber.edge, job.absorber.site
-        text = input_text(job.structure, edge, job.settings, site)
-        (folder / f"{NAME}_in.txt").write_text(text)
-        (folder / "fdmfile.txt").write_text(f"1\n{NAME}_in.txt\n")
-        properties = job.structure[site].properties
+        elements = {atom.specie.symbol for atom in job.structure}
+        edges = [edge for edge in job.edges if EDGES[edge].element in elements]
+        site = job.absorber.site if job.absorber else None
+        for edge in edges:
+            run = folder / EDGES[edge].id
+            run.mkdir()
+            (run / f"{NAME}_in.txt").write_text(input_text(job.structure, edge, job.settings, site))
+            (run / "fdmfile.txt").write_text(f"1\n{NAME}_in.txt\n")
+        structures.write(folder / "structure.json", job.structure)
         files.write_json(
-            folder / "job.json",
-            {
-                "edge": edge,
-                "site": site,
-                "role": properties.get("role") or "",
-                "moment_mub": float(properties.get("magmom") or 0.0),
-                "settings": dict(job.settings),
-            },
+            folder / "job.json", {"edges": edges, "site": site, "settings": dict(job.settings)}
         )
 
     def run(self, folder: Path) -> None:
-        """Run FDMNES; its error file becomes our error."""
-        settings = files.read_json(folder / "job.json")["settings"]
-        program = settings["command"]["run"][0]
-        stopped = None
-        try:
-            external.run(settings["command"], folder, settings["time_limit_hours"], KEY, FIX)
-        except NotConvergedError as err:
-            stopped = err
-        if (folder / ERRORS).exists():
-            refuse((folder / ERRORS).read_text(errors="replace"))
-        if stopped:
-            raise stopped
-        external.check_written(folder, f"{NAME}_bav.txt", program, KEY)
+        """Run FDMNES for each edge; its error file becomes our error."""
+        job = files.read_json(folder / "job.json")
+        for edge in job["edges"]:
+            _run(folder / EDGES[edge].id, job["settings"])
 
     def parse(self, folder: Path) -> xr.Dataset:
-        """Raw spectrum, ``_conv.txt`` and ``_bav.txt`` as a raw dataset with one channel."""
+        """Raw spectra, ``_conv.txt`` and ``_bav.txt`` as a raw dataset, a channel an absorber.
+
+        FDMNES adds up the atoms that it finds equivalent; here each spectrum is that of one atom.
+        """
         job = files.read_json(folder / "job.json")
-        settings, edge = job["settings"], EDGES[job["edge"]]
-        log = read_log(folder / f"{NAME}_bav.txt", settings["scf"])
-        spectrum = read_spectrum(spectrum_file(folder), edge.levels)
-        zero_ev = spectrum.edge_energy_ev if settings["energpho"] else 0.0
-        _check_reach(spectrum.energy_ev[-1] - zero_ev, settings["range_ev"])
-        axis = rawdata.energy_axis(settings["range_ev"][-1])
-        levels = [
-            unoccupied(spectrum.energy_ev - zero_ev, mbarn, spectrum.cut_ev, axis)
-            for mbarn in spectrum.cross_section_mbarn
+        structure, settings = structures.read(folder / "structure.json"), job["settings"]
+        runs = [
+            read_run(folder / EDGES[edge].id, edge, job["site"], settings) for edge in job["edges"]
         ]
-        has_l2 = len(levels) > 1
-        channel = rawdata.Channel(
-            edge=edge.name,
-            site=job["site"],
-            element=edge.element,
-            role=job["role"],
-            intensity=levels[0],
-            dos=np.zeros((3, len(axis))),  # FDMNES is not asked for it
-            core_level_shift_ev=spectrum.core_energy_ev[0],
-            moment_mub=job["moment_mub"],
-            resolved=rawdata.Resolved(
-                l2_intensity=levels[1] if has_l2 else np.zeros(len(axis)),
-                l2_offset_ev=float(np.ptp(spectrum.core_energy_ev)),
-                core_hole_fwhm_ev=0.0,
-                l2_core_hole_fwhm_ev=0.0,
-                final_state_width=False,
-            ),
-        )
-        raw = rawdata.build([channel], axis)
+        found = [absorption for run in runs for absorption in run.absorptions]
+        axis = rawdata.energy_axis(settings["range_ev"][-1])
+        raw = rawdata.build([a.channel(structure, axis) for a in found], axis)
         raw["intensity"].attrs = {"units": "Mbarn", "long_name": "absorption cross section"}
-        if settings["convolution"]:
-            energy, own = read_convoluted(folder / f"{NAME}_conv.txt")
+        raw["fermi_level_ev"] = "channel", [a.fermi_level_ev for a in found]
+        raw["edge_energy_ev"] = "channel", [a.spectrum.edge_energy_ev for a in found]
+        raw["equivalent_atoms"] = "channel", [a.equivalent_atoms for a in found]
+        if settings["convolution"] and job["site"] is not None:
             raw["intensity_of_the_code"] = (
                 ("channel", "energy"),
-                np.interp(axis, energy - zero_ev, own)[None].astype("f4"),
+                found[0].convoluted(folder / EDGES[job["edges"][0]].id, axis)[None],
                 {"units": "Mbarn", "long_name": "as FDMNES broadens it, L3 and L2 together"},
             )
-        raw["fermi_level_ev"] = "channel", [log.fermi_level_ev]
-        raw["edge_energy_ev"] = "channel", [spectrum.edge_energy_ev]
         return raw.assign_attrs(
             converged=1,
-            scf_iterations=log.cycles,
-            binary_version=log.version,
+            scf_iterations=max((run.log.cycles for run in runs), default=0),
+            binary_version=runs[0].log.version if runs else "",
             **external.provenance(settings["command"], KEY),
         )
 
     def read_log(self, folder: Path) -> str:
-        """What FDMNES printed."""
-        log = folder / external.OUTPUT
-        return log.read_text(errors="replace") if log.exists() else ""
+        """What FDMNES printed, edge by edge."""
+        logs = sorted(folder.glob(f"*/{external.OUTPUT}"))
+        return "\n".join(log.read_text(errors="replace") for log in logs)
 
 
 ENGINE = FdmnesEngine()
@@ -210,6 +185,19 @@ def is_excited(edge: str, settings: Mapping[str, Any]) -> bool:
     return edge.split()[1] in settings["excited"]
 
 
+def _run(folder: Path, settings: Mapping[str, Any]) -> None:
+    stopped = None
+    try:
+        external.run(settings["command"], folder, settings["time_limit_hours"], KEY, FIX)
+    except NotConvergedError as err:
+        stopped = err
+    if (folder / ERRORS).exists():
+        refuse((folder / ERRORS).read_text(errors="replace"))
+    if stopped:
+        raise stopped
+    external.check_written(folder, f"{NAME}_bav.txt", settings["command"]["run"][0], KEY)
+
+
 def refuse(error: str) -> None:
     """Raise what ``fdmnes_error.txt`` says.
 
@@ -241,11 +229,34 @@ def refuse(error: str) -> None:
 
 @dataclass(frozen=True)
 class Log:
-    """What ``_bav.txt`` says of a run; zero cycles without SCF."""
+    """What ``_bav.txt`` says of a run.
+
+    ``cycles`` of its longest SCF (0 without), Fermi levels of the absorbers one after the other,
+    and the sets of equivalent atoms: number -> atomic number, atoms of the cell from 0.
+    """
 
     version: str
     cycles: int
-    fermi_level_ev: float
+    fermi_levels_ev: list[float]
+    sets: dict[int, tuple[int, list[int]]]
+
+    def fermi_level_ev(self, place: int) -> float:
+        """That of an absorber; one SCF for all absorbers has one."""
+        levels = self.fermi_levels_ev
+        return levels[min(place, len(levels) - 1)] if levels else np.nan
+
+    def atoms(self, number: int | None, element: str) -> list[int]:
+        """The set with that number; where a spectrum has none, its element has one set only.
+
+        Raises
+        ------
+        NotConvergedError
+            There is no such set.
+        """
+        for name, (z, atoms) in self.sets.items():
+            if z == Element(element).Z and number in (None, name):
+                return atoms
+        raise NotConvergedError(f"{NAME}_bav.txt does not tell which atoms are equivalent")
 
 
 def read_log(path: Path, scf: bool) -> Log:
@@ -258,7 +269,8 @@ def read_log(path: Path, scf: bool) -> Log:
     """
     text = path.read_text(errors="replace")
     cycles = _CYCLE.findall(text)
-    if scf and CONVERGED not in text:
+    begun = [number for number, _ in cycles].count("1")  # one SCF, or one for each absorber
+    if scf and text.count(CONVERGED) < max(begun, 1):
         if not cycles:
             raise NotConvergedError("FDMNES stopped before its SCF")
         last = _DELTA.findall(text)
@@ -267,12 +279,24 @@ def read_log(path: Path, scf: bool) -> Log:
         raise NotConvergedError(f"SCF not converged in {cycles[-1][0]} cycles{far}{ending}")
     if FAREWELL not in text:
         raise NotConvergedError(f"FDMNES stopped early: {external.last_lines(text, 1)}")
-    at_e_f = re.search(r"E_Fermi =\s*(\S+) eV", text)
     return Log(
         version=text.splitlines()[0].strip(),
-        cycles=int(cycles[-1][0]) if cycles else 0,
-        fermi_level_ev=float(at_e_f[1]) if at_e_f else np.nan,
+        cycles=max((int(number) for number, _ in cycles), default=0),
+        fermi_levels_ev=[float(level) for level in _FERMI.findall(text)],
+        sets=sets_of_atoms(text),
     )
+
+
+def sets_of_atoms(text: str) -> dict[int, tuple[int, list[int]]]:
+    """Of ``_bav.txt``: number of each set of equivalent atoms -> atomic number, atoms from 0."""
+    return {int(n): (int(z), _atoms(rows)) for n, z, rows in _SET.findall(text)}
+
+
+def _atoms(rows: str) -> list[int]:
+    """Atoms of a set: absorbers have a line each, with their place; others only their numbers."""
+    lines = [row.split() for row in rows.splitlines()]
+    words = [w for line in lines for w in (line[:1] if "." in " ".join(line) else line)]
+    return [int(word) - 1 for word in words]
 
 
 @dataclass(frozen=True)
@@ -280,7 +304,8 @@ class Spectrum:
     """FDMNES's raw file: ``cross_section_mbarn`` (level, energy) and ``core_energy_ev`` (level,).
 
     Levels come lowest energy first: K, or L3 and L2, each on its own axis from ``edge_energy_ev``
-    on. Below ``cut_ev``, which counts from there, states are occupied.
+    on. Below ``cut_ev``, which counts from there, states are occupied. The cross section is that of
+    ``equivalent_atoms`` together (None: an older release, which does not say).
     """
 
     energy_ev: np.ndarray
@@ -288,29 +313,32 @@ class Spectrum:
     edge_energy_ev: float
     cut_ev: float
     core_energy_ev: np.ndarray
+    equivalent_atoms: int | None
 
 
-def spectrum_file(folder: Path) -> Path:
-    """The raw file, which some releases number by its absorber.
+def spectrum_files(folder: Path) -> list[tuple[int | None, Path]]:
+    """Raw files with the number of their set of atoms, which is left out where there is one set.
 
     Raises
     ------
     NotConvergedError
         There is none.
     """
-    name = re.compile(rf"{NAME}(_\d+)?\.txt")
-    found = sorted(path for path in folder.glob(f"{NAME}*.txt") if name.fullmatch(path.name))
+    matches = [
+        (re.fullmatch(rf"{NAME}(?:_(\d+))?\.txt", p.name), p) for p in folder.glob(f"{NAME}*.txt")
+    ]
+    found = [(int(m[1]) if m[1] else None, path) for m, path in matches if m]
     if not found:
         raise NotConvergedError("FDMNES wrote no spectrum")
-    return found[0]
+    return sorted(found, key=lambda pair: pair[0] or 0)
 
 
 def read_spectrum(path: Path, levels: tuple[str, ...]) -> Spectrum:
     """Read a raw file with the ``levels`` of its edge (as in :class:`corefuse.edges.Edge`).
 
     The first line holds E_edge, Z, n, j, the absorption before the edge, the interstitial
-    potential, E_cut, two counts of core states and their energies. Of an energy that stands there
-    twice the last row counts.
+    potential, E_cut, two counts of core states, their energies and what its end names. Of an energy
+    that stands there twice the last row counts.
 
     Raises
     ------
@@ -336,7 +364,104 @@ def read_spectrum(path: Path, levels: tuple[str, ...]) -> Spectrum:
         edge_energy_ev=header[0],
         cut_ev=header[6],
         core_energy_ev=np.sort(header[9 : 9 + int(header[7])]),
+        equivalent_atoms=_equivalent_atoms(head),
     )
+
+
+@dataclass(frozen=True)
+class Absorption:
+    """The spectrum of one ``site``, which stands for ``multiplicity`` of them.
+
+    ``zero_ev`` is E_F on the spectrum's axis, ``equivalent_atoms`` how many atoms FDMNES has added
+    up: what is made of it here is that of one.
+    """
+
+    edge: Edge
+    site: int
+    multiplicity: float
+    spectrum: Spectrum
+    zero_ev: float
+    equivalent_atoms: int
+    fermi_level_ev: float
+
+    def channel(self, structure: Structure, axis_ev: np.ndarray) -> rawdata.Channel:
+        """It as a channel of the raw dataset."""
+        spectrum, properties = self.spectrum, structure[self.site].properties
+        levels = [
+            unoccupied(spectrum.energy_ev - self.zero_ev, mbarn, spectrum.cut_ev, axis_ev)
+            for mbarn in spectrum.cross_section_mbarn / self.equivalent_atoms
+        ]
+        return rawdata.Channel(
+            edge=self.edge.name,
+            site=self.site,
+            element=self.edge.element,
+            role=properties.get("role") or "",
+            intensity=levels[0],
+            dos=np.zeros((3, len(axis_ev))),  # FDMNES is not asked for it
+            core_level_shift_ev=spectrum.core_energy_ev[0],
+            moment_mub=float(properties.get("magmom") or 0.0),
+            multiplicity=self.multiplicity,
+            resolved=rawdata.Resolved(
+                l2_intensity=levels[1] if len(levels) > 1 else np.zeros(len(axis_ev)),
+                l2_offset_ev=float(np.ptp(spectrum.core_energy_ev)),
+                core_hole_fwhm_ev=0.0,
+                l2_core_hole_fwhm_ev=0.0,
+                final_state_width=False,
+            ),
+        )
+
+    def convoluted(self, folder: Path, axis_ev: np.ndarray) -> np.ndarray:
+        """``_conv.txt`` (energy,), FDMNES's own broadening of this spectrum alone."""
+        energy, mbarn = read_convoluted(folder / f"{NAME}_conv.txt")
+        own = np.interp(axis_ev, energy - self.zero_ev, mbarn / self.equivalent_atoms)
+        return own.astype("f4")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of FDMNES."""
+
+    log: Log
+    absorptions: list[Absorption]
+
+
+def read_run(folder: Path, edge: str, site: int | None, settings: Mapping[str, Any]) -> Run:
+    """What FDMNES made of a site, or of one of each set of equivalent atoms where it is None.
+
+    Raises
+    ------
+    NotConvergedError
+        A file is missing, cut short or holds NaN, or the SCF has not converged.
+    """
+    log = read_log(folder / f"{NAME}_bav.txt", settings["scf"])
+    found = []
+    for place, (number, path) in enumerate(spectrum_files(folder)[: None if site is None else 1]):
+        spectrum = read_spectrum(path, EDGES[edge].levels)
+        zero_ev = spectrum.edge_energy_ev if settings["energpho"] else 0.0
+        _check_reach(spectrum.energy_ev[-1] - zero_ev, settings["range_ev"])
+        together = spectrum.equivalent_atoms
+        atoms = [] if site is not None and together else log.atoms(number, EDGES[edge].element)
+        found.append(
+            Absorption(
+                edge=EDGES[edge],
+                site=atoms[0] if site is None else site,
+                multiplicity=float(len(atoms)) if site is None else 1.0,
+                spectrum=spectrum,
+                zero_ev=zero_ev,
+                equivalent_atoms=together or len(atoms),
+                fermi_level_ev=log.fermi_level_ev(place),
+            )
+        )
+    return Run(log, found)
+
+
+def _equivalent_atoms(head: str) -> int | None:
+    """From the first line, whose names stand behind its numbers; the last ones are one each."""
+    numbers, _, names = head.partition("=")
+    behind = [name.strip() for name in names.split(",")]
+    if "natomsym_f" not in behind:
+        return None
+    return int(external.fortran_float(numbers.split()[behind.index("natomsym_f") - len(behind)]))
 
 
 def read_convoluted(path: Path) -> tuple[np.ndarray, np.ndarray]:
