@@ -1,5 +1,7 @@
 """O K with and without a core hole, from stored runs (tests/reference/make_core_hole.py)."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -22,6 +24,18 @@ def test_results_carry_their_provenance_and_stand_for_all_sites(stored, cell):
         assert raw.attrs["engine_version"]
         assert rawdata.multiplicities(raw).sum() == 8
         assert raw.attrs["engine"] == ("gpaw" if hole == "none" else "gpaw_core_hole")
+
+
+def test_the_pre_edge_of_licoo2_is_one_to_two_ev_above_the_fermi_level(stored):
+    """Single and sharp as measured; counted from the Fermi level that the file holds."""
+    raw = stored["LiCoO2-none"]
+    above_ev = raw["energy_ev"].values - raw.attrs["fermi_level_on_axis_ev"]
+    mean = rawdata.site_mean(raw["intensity"].values, raw)
+    occupied = above_ev < -5 * json.loads(raw.attrs["parameters"])["smearing_ev"]
+    assert mean[occupied].sum() < 1e-3 * mean.sum()  # filled states take no electron
+    broadened = np.exp(-4 * np.log(2) * ((above_ev[:, None] - above_ev) / 0.8) ** 2) @ mean
+    pre_edge = above_ev < 4
+    assert 1.0 <= above_ev[pre_edge][broadened[pre_edge].argmax()] <= 2.0
 
 
 def centroid_ev(raw, below_ev):

@@ -1,5 +1,7 @@
 """The GPAW engine on real DFT of the smallest cells."""
 
+import json
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -62,6 +64,30 @@ def test_every_site_of_every_edge_comes_from_one_ground_state(raw):
         assert float(high.sum()) > 0, f"{edge} has no states 25 to 30 eV above the edge"
 
 
+def test_the_file_says_how_it_was_made_and_what_it_cost(raw):
+    asked, method = (json.loads(raw.attrs[name]) for name in ("parameters", "method"))
+    assert asked == SETTINGS
+    assert method["xc"] == "PBE"
+    assert method["mode"]["ecut"] == pytest.approx(SETTINGS["plane_wave_cutoff_ev"])
+    assert method["kpoint_mesh"] == [3, 3, 2]
+    assert method["setups"] == {"Li": "gs1s", "O": "gs1s", "Co": "gs2p:d,3.32"}
+    assert all(len(md5) == 32 for md5 in method["dataset_md5"].values())
+    assert method["scf_bands"] < raw.attrs["bands"]
+    (attempt,) = json.loads(raw.attrs["attempts"])
+    assert attempt["converged"] and "Backend: msr1" in attempt["mixing"]
+    assert attempt["iterations"] == raw.attrs["scf_iterations"]
+    assert attempt["density_change"] < SETTINGS["density_tolerance"]
+    assert attempt["eigenstate_change_ev2"] < engine.EIGENSTATE_TOLERANCE_EV2
+    assert raw.attrs["wall_seconds"] > 1 < raw.attrs["cpu_seconds"]
+    assert raw.attrs["peak_memory_mb"] > 100
+
+
+def test_empty_states_of_every_atom_are_kept_whichever_edges_are_asked(raw):
+    assert raw.sizes["atom"] == 4
+    for channel, site in enumerate(raw["site"].values):
+        assert np.array_equal(raw["dos"][channel], raw["atom_dos"][site])
+
+
 def test_equivalent_sites_have_equal_spectra(raw):
     first, second = (broadened(raw, "O K", c)[1] for c in (0, 1))
     assert np.abs(first - second).max() < 2e-3 * first.max()
@@ -71,9 +97,10 @@ def test_equivalent_sites_have_equal_spectra(raw):
 
 def test_oxygen_k_has_the_measured_shape(raw):
     energy, intensity = broadened(raw, "O K")
+    energy = energy - raw.attrs["fermi_level_on_axis_ev"]
     pre_edge = (energy > -1) & (energy < 4)
     main = (energy > 5) & (energy < 20)
-    assert 1.0 <= energy[pre_edge][intensity[pre_edge].argmax()] <= 2.2
+    assert 1.0 <= energy[pre_edge][intensity[pre_edge].argmax()] <= 2.0
     assert 6 <= energy[main][intensity[main].argmax()] <= 18
     gap = (energy > 3.2) & (energy < 5)
     assert intensity[gap].min() < 0.5 * intensity[pre_edge].max()
@@ -179,6 +206,13 @@ def test_a_run_that_does_not_converge_is_retried_then_failed(shared_datasets, tm
     assert "SCF not converged in 2 steps" in raw.attrs["reason"]
     assert len(list(tmp_path.glob("1-scf-*.txt"))) == len(engine.MIXERS)
     assert "iter:" in engine.ENGINE.read_log(tmp_path)
+    attempts = json.loads(raw.attrs["attempts"])
+    assert [a["iterations"] for a in attempts] == [2, 2, 2]
+    assert all("Did not converge" in a["reason"] for a in attempts)
+    assert all(a["density_change"] > SETTINGS["density_tolerance"] for a in attempts)
+    assert json.loads(raw.attrs["method"])["mixer"] == engine.MIXERS[-1]
+    assert json.loads(raw.attrs["parameters"])["max_scf_steps"] == 2
+    assert raw.attrs["cpu_seconds"] > 0
 
 
 def test_datasets_are_made_once(shared_datasets):

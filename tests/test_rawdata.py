@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import xarray as xr
 from hypothesis import given
@@ -72,3 +74,16 @@ def test_a_failed_run_has_its_reason_and_no_spectra(tmp_path):
     back = files.read_netcdf(tmp_path / "f.nc")
     assert (back.attrs["status"], back.attrs["reason"]) == ("failed", "SCF not converged")
     assert not back.data_vars
+
+
+def test_attempts_of_all_sites_are_kept_and_counted():
+    records = [{"converged": False, "reason": "SCF"}, {"converged": True, "reason": ""}]
+    runs = [
+        rawdata.build([_channel("O K", site)], AXIS).assign_attrs(
+            edge="O K", site=site, log="", attempts=json.dumps(records[site:])
+        )
+        for site in (0, 1)
+    ]
+    whole = rawdata.collect(runs, "a", "gpaw_core_hole")
+    assert json.loads(whole.attrs["attempts"]) == [*records, records[1]]
+    assert rawdata.summary(whole)["attempts"] == "3, 1 not converged"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -29,4 +30,16 @@ class InputError(ValueError):
 
 
 class NotConvergedError(RuntimeError):
-    """A simulation that ended without a usable result; the message is the reason."""
+    """A simulation that ended without a usable result.
+
+    Parameters
+    ----------
+    reason
+        Why; the message.
+    facts
+        What is known of the run all the same, as attributes of its raw file.
+    """
+
+    def __init__(self, reason: str, facts: Mapping[str, str | int | float] | None = None) -> None:
+        self.facts = dict(facts or {})
+        super().__init__(reason)

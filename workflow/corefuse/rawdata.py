@@ -12,7 +12,7 @@ states are bound, the axis is absolute, and some Lorentzian width is in it alrea
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -208,7 +208,8 @@ def failed(reason: str) -> xr.Dataset:
 def join(runs: Sequence[xr.Dataset]) -> xr.Dataset:
     """One structure's raw dataset from those of its sites, which share an axis.
 
-    What the sites have in common (atoms, version, parameters) is the first one's; seconds add up.
+    What the sites have in common (atoms, version, parameters, and of a method that names the site
+    the first one's) is kept once; seconds and attempts add up.
     """
     whole = xr.concat(
         runs,
@@ -224,10 +225,15 @@ def join(runs: Sequence[xr.Dataset]) -> xr.Dataset:
             ("wall_seconds", sum),
             ("cpu_seconds", sum),
             ("peak_memory_mb", max),
+            ("attempts", _all_attempts),
         )
         if name in runs[0].attrs
     }
     return whole.assign_attrs(attrs)
+
+
+def _all_attempts(of_sites: Iterable[str]) -> str:
+    return json.dumps([attempt for site in of_sites for attempt in json.loads(site)])
 
 
 def collect(runs: Sequence[xr.Dataset], structure_id: str, engine: str) -> xr.Dataset:
@@ -294,4 +300,8 @@ def summary(raw: xr.Dataset) -> dict[str, object]:
         "cpu_seconds",
         "peak_memory_mb",
     )
-    return {name: raw.attrs.get(name, "") for name in wanted}
+    found = {name: raw.attrs.get(name, "") for name in wanted}
+    if attempts := json.loads(found["attempts"] or "[]"):
+        lost = sum(not a["converged"] for a in attempts)
+        found["attempts"] = f"{len(attempts)}, {lost} not converged"
+    return found

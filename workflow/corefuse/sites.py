@@ -19,10 +19,10 @@ import spglib
 import xarray as xr
 from pymatgen.core import Structure
 
-from corefuse import engines, files, rawdata
+from corefuse import engines, files
 from corefuse.config import Sites
 from corefuse.edges import EDGES
-from corefuse.errors import InputError
+from corefuse.errors import InputError, NotConvergedError
 
 DEATHS = 2  # a site at which the job died so often is set aside: the rest gets done
 
@@ -128,17 +128,16 @@ def _attempt(engine: engines.Engine, job: engines.Job, path: Path, log: Path) ->
     died = int(deaths.read_text()) if deaths.exists() else 0
     for parent in (log.parent, path.parent):
         parent.mkdir(parents=True, exist_ok=True)
-    if reason := engines.why_not_begun(job.start):
-        return _failed(engine, job, reason)
+    if why := engines.why_not_begun(job.start):
+        return _failed(engine, job, why)
     if died >= DEATHS:
         if not log.exists():  # it was killed, and only the engine could say anything
             log.write_text(engine.read_log(scratch))
-        return _failed(
-            engine,
-            job,
+        why = NotConvergedError(
             f"the job died {died} times at this site: killed for memory or time, or broken; "
-            f"to try again delete {path}",
+            f"to try again delete {path}"
         )
+        return _failed(engine, job, why)
     log.unlink(missing_ok=True)
     deaths.write_text(str(died + 1))  # stays if the process is killed
     try:
@@ -154,10 +153,8 @@ def _attempt(engine: engines.Engine, job: engines.Job, path: Path, log: Path) ->
     return raw
 
 
-def _failed(engine: engines.Engine, job: engines.Job, reason: str) -> xr.Dataset:
-    return rawdata.failed(reason).assign_attrs(
-        structure_id=job.structure_id, engine=engine.name, engine_version=engine.version()
-    )
+def _failed(engine: engines.Engine, job: engines.Job, why: NotConvergedError) -> xr.Dataset:
+    return engines.failed(why).assign_attrs(engines.provenance(engine, job))
 
 
 def _deaths_file(path: Path) -> Path:

@@ -12,6 +12,7 @@ it finishes and puts them together (:mod:`corefuse.sites`); the engine sees one 
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import time
 from abc import ABC, abstractmethod
@@ -154,16 +155,17 @@ def begin(engine: Engine, job: Job, folder: Path, start: Path) -> None:
         try:
             engine.begin(job, folder, partial)
         except NotConvergedError as err:
-            partial.write_text(f"{NOT_BEGUN}{err}")
+            partial.write_text(NOT_BEGUN + files.dumps([str(err), err.facts]))
 
 
-def why_not_begun(start: Path | None) -> str:
-    """The reason in a start file that is none; empty where it is one."""
+def why_not_begun(start: Path | None) -> NotConvergedError | None:
+    """The reason in a start file that is none; nothing where it is one."""
     if start is None:
-        return ""
+        return None
     with start.open("rb") as file:
-        is_reason = file.read(len(NOT_BEGUN)) == NOT_BEGUN.encode()
-    return start.read_text().removeprefix(NOT_BEGUN) if is_reason else ""
+        if file.read(len(NOT_BEGUN)) != NOT_BEGUN.encode():
+            return None
+    return NotConvergedError(*json.loads(start.read_text().removeprefix(NOT_BEGUN)))
 
 
 def simulate(engine: Engine, job: Job, folder: Path) -> xr.Dataset:
@@ -179,16 +181,30 @@ def simulate(engine: Engine, job: Job, folder: Path) -> xr.Dataset:
         engine.run(folder)
         raw = engine.parse(folder)
     except NotConvergedError as err:
-        raw = rawdata.failed(str(err))
+        raw = failed(err)
+    ours = _cpu_seconds() - start[1]
     return raw.assign_attrs(
-        structure_id=job.structure_id,
-        engine=engine.name,
-        engine_version=engine.version(),
-        engine_revision=engine.revision,
-        parameters=files.dumps(dict(job.settings)),
+        provenance(engine, job),
         wall_seconds=round(time.perf_counter() - start[0], 2),
-        cpu_seconds=round(_cpu_seconds() - start[1], 2),
+        # an engine counts itself where its processes are no children of this one
+        cpu_seconds=round(max(ours, raw.attrs.get("cpu_seconds", 0.0)), 2),
     )
+
+
+def failed(why: NotConvergedError) -> xr.Dataset:
+    """The raw dataset of a run without a result, with what is known of it."""
+    return rawdata.failed(str(why)).assign_attrs(why.facts)
+
+
+def provenance(engine: Engine, job: Job) -> dict[str, str | int]:
+    """Attributes of a raw dataset that say what was asked of which code."""
+    return {
+        "structure_id": job.structure_id,
+        "engine": engine.name,
+        "engine_version": engine.version(),
+        "engine_revision": engine.revision,
+        "parameters": files.dumps(dict(job.settings)),
+    }
 
 
 def _cpu_seconds() -> float:

@@ -13,12 +13,14 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from math import ceil, pi
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ase
 import numpy as np
 import xarray as xr
 from ase.units import Bohr, Hartree
@@ -49,7 +51,7 @@ class GpawEngine(Engine):
     """See the module; follows :class:`corefuse.engines.Engine`."""
 
     name = "gpaw"
-    revision = 3
+    revision = 4
     edges = tuple(EDGES)
 
     def version(self) -> str:
@@ -83,7 +85,7 @@ class GpawEngine(Engine):
     def run(self, folder: Path) -> None:
         """Ground state, then the bands above it, then ``channels.npz``."""
         launcher = files.read_json(folder / "job.json")["launcher"]
-        launch.call(launcher, "corefuse.engines.gpaw:compute", folder)
+        call(launcher, "corefuse.engines.gpaw:compute", folder)
 
     def parse(self, folder: Path) -> xr.Dataset:
         """``outcome.json`` and ``channels.npz`` as a raw dataset."""
@@ -109,11 +111,14 @@ class GpawEngine(Engine):
         raw = rawdata.with_atoms(
             rawdata.build(channels, energy), outcome["moments"], outcome["atom_shifts"], atom_dos
         )
+        if files.read_json(folder / "job.json")["launcher"]:
+            # srun's processes live for this run only, and are no children of the one that waits
+            raw = raw.assign_attrs(cpu_seconds=round(outcome["process_seconds"], 2))
         return raw.assign_attrs(
+            scf_facts(folder),
             converged=1,
-            scf_iterations=outcome["scf_iterations"],
-            attempts=files.dumps(outcome["attempts"]),
             fermi_level_ev=outcome["fermi_level_ev"],
+            fermi_level_on_axis_ev=0.0,
             bands=outcome["bands"],
             kpoints=outcome["kpoints"],
             peak_memory_mb=outcome["peak_memory_mb"],
@@ -131,7 +136,7 @@ def compute(folder: Path) -> None:
     """What :meth:`GpawEngine.run` does, in every process of a parallel run."""
     job, atoms = read_job(folder)
     settings = job["settings"]
-    calc, attempts = ground_state(atoms, job["edges"], settings, folder)
+    calc = ground_state(atoms, job["edges"], settings, folder)
     sites = [
         (edge, site)
         for edge in job["edges"]
@@ -168,11 +173,10 @@ def compute(folder: Path) -> None:
             "shifts": shifts,
             "atom_shifts": atom_shifts,
             "fermi_level_ev": fermi_ev,
-            "attempts": attempts,
+            "moments": list(calc.get_magnetic_moments()),
         },
         energy,
         spectra,
-        calc.get_magnetic_moments(),
         atom_dos=np.array(atom_dos),
     )
 
@@ -205,7 +209,6 @@ def write_outcome(
     outcome: dict[str, Any],
     energy_ev: np.ndarray,
     spectra: Sequence[tuple[np.ndarray, np.ndarray]],
-    moments_mub: Sequence[float],
     **arrays: np.ndarray,
 ) -> None:
     """``outcome.json`` with what every run has, and ``channels.npz``; one process writes.
@@ -213,11 +216,10 @@ def write_outcome(
     ``arrays`` go to ``channels.npz`` too.
     """
     common = {
-        "moments": list(moments_mub),
-        "scf_iterations": int(calc.get_number_of_iterations()),
         "bands": int(calc.get_number_of_bands()),
         "kpoints": len(calc.get_ibz_k_points()),
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_memory_mb": round(calc.world.sum_scalar(_peak_memory_mb())),
+        "process_seconds": calc.world.sum_scalar(time.process_time()),
     }
     if calc.world.rank:
         return
@@ -230,6 +232,28 @@ def write_outcome(
             dos=np.array([s[1] for s in spectra]),
             **arrays,
         )
+
+
+def _peak_memory_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def call(launcher: Sequence[str], function: str, folder: Path) -> None:
+    """As :func:`corefuse.launch.call`; a run that does not converge tells of its attempts."""
+    try:
+        launch.call(launcher, function, folder)
+    except NotConvergedError as why:
+        raise NotConvergedError(str(why), scf_facts(folder)) from None
+
+
+def scf_facts(folder: Path) -> dict[str, str | int]:
+    """What ``scf.json`` holds, as attributes of a raw file."""
+    scf = files.read_json(folder / "scf.json")
+    return {
+        "attempts": files.dumps(scf["attempts"]),
+        "method": files.dumps(scf["method"]),
+        "scf_iterations": scf["attempts"][-1]["iterations"],
+    }
 
 
 def dataset_name(edge: Edge, hole: float = 0.0) -> str:
@@ -355,10 +379,26 @@ def calculator(
     return gpaw.GPAW(**parameters | more)
 
 
-def ground_state(
-    atoms: Atoms, edges: list[str], settings: dict[str, Any], folder: Path
-) -> tuple[GPAW, list[str]]:
-    """Converged calculator and what each attempt came to.
+def ground_state(atoms: Atoms, edges: list[str], settings: dict[str, Any], folder: Path) -> GPAW:
+    """Converged calculator without a core hole; see :func:`first_converged`."""
+    setups = datasets(set(atoms.get_chemical_symbols()), edges, settings["hubbard_u_ev"])
+
+    def attempt(number: int, mixer: dict[str, Any] | None, txt: str) -> GPAW:
+        return calculator(atoms, setups, settings, mixer, txt=txt)
+
+    return first_converged(attempt, atoms, settings, folder)
+
+
+def first_converged(
+    attempt: Callable[[int, dict[str, Any] | None, str], GPAW],
+    atoms: Atoms,
+    settings: Mapping[str, Any],
+    folder: Path,
+) -> GPAW:
+    """The calculator that converges first, each mixing its density more gently than the last.
+
+    ``attempt(number, mixer, text_file)`` gives it, set up or not. ``scf.json`` tells what was
+    computed how, and what each attempt came to.
 
     Raises
     ------
@@ -367,25 +407,63 @@ def ground_state(
     """
     import gpaw
 
-    attempts = []
+    records: list[dict[str, Any]] = []
     for number, mixer in enumerate(MIXERS):
-        calc = calculator(
-            atoms,
-            datasets(set(atoms.get_chemical_symbols()), edges, settings["hubbard_u_ev"]),
-            settings,
-            mixer,
-            txt=str(folder / f"1-scf-{number + 1}.txt"),
-        )
+        calc = attempt(number, mixer, str(folder / f"1-scf-{number + 1}.txt"))
         try:
-            calc.calculate(atoms.copy())
-        except gpaw.KohnShamConvergenceError:
-            attempts.append(f"{mixer or 'default mixing'}: no")
-            continue
-        return calc, [*attempts, f"{mixer or 'default mixing'}: yes"]
+            calc.calculate(atoms.copy(), system_changes=[])
+            reason = ""
+        except gpaw.KohnShamConvergenceError as why:
+            reason = str(why).split("!")[0]
+        records.append(_attempt_record(calc, settings, reason))
+        if calc.world.rank == 0:
+            files.write_json(folder / "scf.json", {"attempts": records, "method": method(calc)})
+        if not reason:
+            return calc
     raise NotConvergedError(
         f"SCF not converged in {settings['max_scf_steps']} steps with any of "
         f"{len(MIXERS)} mixings, each gentler than the last"
     )
+
+
+def _attempt_record(calc: GPAW, settings: Mapping[str, Any], reason: str) -> dict[str, Any]:
+    """What one SCF came to; changes are those of its last step, per valence electron."""
+    electrons = calc.wfs.nvalence
+    density = float(calc.density.error) / electrons
+    eigenstates_ev2 = float(calc.wfs.eigensolver.error) * Hartree**2 / electrons
+    if reason:
+        reason += (
+            f": the density changed by {density:.1e} (asked {settings['density_tolerance']:.0e}), "
+            f"the eigenstates by {eigenstates_ev2:.1e} eV^2 (asked {EIGENSTATE_TOLERANCE_EV2:.0e})"
+        )
+    return {
+        "mixing": " ".join(str(calc.density.mixer).split()),
+        "converged": not reason,
+        "reason": reason,
+        "iterations": min(int(calc.scf.niter), calc.scf.maxiter),
+        "density_change": density,
+        "eigenstate_change_ev2": eigenstates_ev2,
+    }
+
+
+def method(calc: GPAW) -> dict[str, Any]:
+    """What decides the result beside the config: what GPAW was given, and what it made of it.
+
+    The datasets are made here by gpaw-setup, so their hash says more than a version of gpaw-data.
+    """
+    import gpaw.cgpaw
+
+    given = {k: v for k, v in calc.parameters.items() if v is not None}
+    used = {f"{s.symbol}.{s.data.setupname}": s.data for s in calc.wfs.setups}
+    return given | {
+        "mode": calc.parameters["mode"].todict(),
+        "setups": {str(key): name for key, name in given["setups"].items()},
+        "dataset_md5": {name: data.fingerprint for name, data in sorted(used.items())},
+        "kpoint_mesh": calc.wfs.kd.N_c.tolist(),
+        "kpoint_offset": calc.wfs.kd.offset_c.tolist(),
+        "scf_bands": int(calc.get_number_of_bands()),
+        "versions": {"ase": ase.__version__, "libxc": gpaw.cgpaw.libxc_version},
+    }
 
 
 def add_unoccupied_bands(calc: GPAW, energy_ev: float) -> None:

@@ -19,11 +19,10 @@ import xarray as xr
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from corefuse import files, launch, rawdata
+from corefuse import files, rawdata
 from corefuse.edges import EDGES
 from corefuse.engines import Engine, Job
 from corefuse.engines import gpaw as initial
-from corefuse.errors import NotConvergedError
 
 if TYPE_CHECKING:
     from gpaw.old.calculator import GPAW
@@ -35,7 +34,7 @@ class GpawCoreHoleEngine(Engine):
     """See the module; follows :class:`corefuse.engines.Engine`."""
 
     name = "gpaw_core_hole"
-    revision = 1
+    revision = 2
     edges = tuple(EDGES)
     per_site = True
 
@@ -54,7 +53,7 @@ class GpawCoreHoleEngine(Engine):
     def begin(self, job: Job, folder: Path, start: Path) -> None:
         """The ground state without a hole, with its wave functions, as GPAW's ``.gpw``."""
         initial.ENGINE.prepare(job, folder)
-        launch.call(job.launcher, "corefuse.engines.gpaw_core_hole:begin", folder)
+        initial.call(job.launcher, "corefuse.engines.gpaw_core_hole:begin", folder)
         (folder / "ground_state.gpw").replace(start)
 
     def prepare(self, job: Job, folder: Path) -> None:
@@ -72,7 +71,7 @@ class GpawCoreHoleEngine(Engine):
     def run(self, folder: Path) -> None:
         """Ground state with the hole, then the bands above it, then ``channels.npz``."""
         launcher = files.read_json(folder / "job.json")["launcher"]
-        launch.call(launcher, "corefuse.engines.gpaw_core_hole:compute", folder)
+        initial.call(launcher, "corefuse.engines.gpaw_core_hole:compute", folder)
 
     def parse(self, folder: Path) -> xr.Dataset:
         """``outcome.json`` and ``channels.npz`` as a raw dataset of one channel."""
@@ -92,7 +91,7 @@ ENGINE = GpawCoreHoleEngine()
 def begin(folder: Path) -> None:
     """What :meth:`GpawCoreHoleEngine.begin` does, in every process of a parallel run."""
     job, atoms = initial.read_job(folder)
-    calc, _ = initial.ground_state(atoms, job["edges"], job["settings"], folder)
+    calc = initial.ground_state(atoms, job["edges"], job["settings"], folder)
     calc.write(str(folder / "ground_state.gpw"), mode="all")
 
 
@@ -101,7 +100,7 @@ def compute(folder: Path) -> None:
     job, atoms = initial.read_job(folder)
     settings, site, edge = job["settings"], job["site"], EDGES[job["edges"][0]]
     hole = HOLES[settings["core_hole"][edge.name]]
-    calc, start, attempts = _with_hole(atoms, edge, site, hole, job, folder)
+    calc, start = _with_hole(atoms, edge, site, hole, job, folder)
     smooth_potentials = start.get_atomic_electrostatic_potentials()
     ground_fermi_ev = start.get_fermi_level()
     atom_shifts = [
@@ -121,10 +120,9 @@ def compute(folder: Path) -> None:
         "shifts": [fermi_ev - core_ev],
         "atom_shifts": atom_shifts,
         "fermi_level_ev": fermi_ev,
-        "attempts": attempts,
+        "moments": list(start.get_magnetic_moments()),
     }
-    moments = list(start.get_magnetic_moments())
-    initial.write_outcome(calc, folder, outcome, energy_ev, [spectrum], moments)
+    initial.write_outcome(calc, folder, outcome, energy_ev, [spectrum])
 
 
 def level_of(calc: GPAW, electrons: float, smearing_ev: float) -> float:
@@ -147,8 +145,8 @@ def level_of(calc: GPAW, electrons: float, smearing_ev: float) -> float:
 
 def _with_hole(
     atoms: Any, edge: Any, site: int, hole: float, job: dict[str, Any], folder: Path
-) -> tuple[GPAW, GPAW, list[str]]:
-    """Converged calculator with the hole, the one it started from, and what each attempt came to.
+) -> tuple[GPAW, GPAW]:
+    """Converged calculator with the hole, and the one it started from.
 
     The first attempt starts from the ground state's wave functions, a gentler one from the atoms.
     """
@@ -160,33 +158,17 @@ def _with_hole(
     dataset = initial.with_hubbard_u(
         initial.dataset_name(edge, hole), edge.element, settings["hubbard_u_ev"]
     )
-    datasets = start.parameters.setups | {site: dataset}
-    attempts = []
-    for number, mixer in enumerate(initial.MIXERS):
-        calc = initial.calculator(
-            atoms,
-            datasets,
-            settings,
-            mixer,
-            charge=-hole,
-            nbands=start.get_number_of_bands(),
-            txt=str(folder / f"1-scf-{number + 1}.txt"),
-        )
-        restarted = atoms.copy()
-        calc.initialize(restarted)
+    setups = start.parameters.setups | {site: dataset}
+    more = {"charge": -hole, "nbands": start.get_number_of_bands()}
+
+    def attempt(number: int, mixer: dict[str, Any] | None, txt: str) -> GPAW:
+        calc = initial.calculator(atoms, setups, settings, mixer, txt=txt, **more)
         if number == 0:
+            calc.initialize(atoms.copy())
             calc.wfs.read(Reader(job["start"]))
-        calc.set_positions(restarted)
-        try:
-            calc.calculate(restarted, system_changes=[])
-        except gpaw.KohnShamConvergenceError:
-            attempts.append(f"{mixer or 'default mixing'}: no")
-            continue
-        return calc, start, [*attempts, f"{mixer or 'default mixing'}: yes"]
-    raise NotConvergedError(
-        f"SCF of {edge.name} at site {site} with a core hole not converged in "
-        f"{settings['max_scf_steps']} steps with any of {len(initial.MIXERS)} mixings"
-    )
+        return calc
+
+    return initial.first_converged(attempt, atoms, settings, folder), start
 
 
 def _ground_edge(element: str, job: dict[str, Any]) -> Any:
