@@ -2,11 +2,12 @@
 
 import pandas as pd
 
-from corefuse import edge_table, files, infer, measured
+from corefuse import edge_table, files, infer, match, measured
 from corefuse.config import Sample
 
 if snakemake.params.section:
-    found = pd.read_csv(snakemake.input.match).set_index("modality")
+    matched = pd.read_csv(snakemake.input.match)
+    found, ill_fitted = matched.set_index("modality"), match.ill_fitted(matched)
     sample = measured.sample(
         Sample.model_validate_json(snakemake.params.section),
         edge_table.load(snakemake.input.edges),
@@ -14,6 +15,7 @@ if snakemake.params.section:
         found.blur_fwhm_ev.to_dict(),
     )
 else:
-    sample = infer.of_structure(files.read_netcdf(snakemake.input.files[0]))
+    sample, ill_fitted = infer.of_structure(files.read_netcdf(snakemake.input.files[0])), {}
 library = infer.Library.load(snakemake.input.models, snakemake.input.domain)
-files.write_csv(snakemake.output[0], infer.infer(sample, library, snakemake.params.confidence))
+answer = infer.infer(sample, library, snakemake.params.confidence, ill_fitted)
+files.write_csv(snakemake.output[0], answer)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from corefuse import config as cfg
 from corefuse import plan
 from corefuse.checks import before_start
-from corefuse.config import GRADES, TARGETS, Config, Series, Structures
+from corefuse.config import GRADES, TARGETS, Config, Infer, Series, Structures
 from corefuse.edges import EDGES, TECHNIQUES
 from corefuse.errors import InputError
 
@@ -411,3 +411,29 @@ def _mappings(node):
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:
             yield from _mappings(value)
+
+
+def test_a_series_is_aligned_with_its_open_circuit_sample():
+    def sample(name, **known):
+        spectrum = {"edge": "Ni K", "technique": "XAS", "file": "f.csv"}
+        return {"name": name, "spectra": [spectrum], **known}
+
+    samples = [
+        sample("a-4v", series="a", voltage=4.0),
+        sample("a-oc", series="a", aligned_with="b-3v"),
+        sample("a-own", series="a", voltage=4.2, aligned_with="a-4v"),
+        sample("b-3v", series="b", voltage=3.0),
+        sample("b-4v", series="b", voltage=4.0),
+        sample("alone"),
+    ]
+    read = Infer(samples=samples)
+    found = {s.name: s.aligned_with for s in read.samples}
+    assert found == {
+        "a-4v": "b-3v",  # as its open circuit is
+        "a-oc": "b-3v",
+        "a-own": "a-4v",
+        "b-3v": None,
+        "b-4v": "b-3v",
+        "alone": None,
+    }
+    assert Infer.model_validate(read.model_dump()) == read

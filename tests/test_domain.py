@@ -50,6 +50,10 @@ def test_the_energies_that_disagree_most_are_named(domain):
     modality, energy_ev, share = judgement.disagreement[0]
     assert (modality, energy_ev) == (NI_L, 869.0)
     assert share > 0.3
+    places = [(m, e) for m, e, _ in judgement.disagreement]
+    assert all(
+        a[0] != b[0] or abs(a[1] - b[1]) > 1 for i, a in enumerate(places) for b in places[:i]
+    )
     assert [s for *_, s in judgement.disagreement] == sorted(
         (s for *_, s in judgement.disagreement), reverse=True
     )

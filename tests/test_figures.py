@@ -96,6 +96,7 @@ def card(**changes) -> pd.DataFrame:
         "probability": np.nan,
         "verdict": "ok",
         "subset": "all",
+        "note": "",
     }
     return pd.DataFrame([row | changes])
 
@@ -104,6 +105,12 @@ def test_a_card_holds_number_interval_and_verdict():
     (ax,) = figures.inference_card(card(), "s", {"x_li": 0.75}).axes
     assert [t.get_text() for t in ax.texts] == ["0.80  [0.60, 1.00]  ok"]
     assert "used: all" in ax.get_title()
+
+
+def test_a_card_out_of_domain_names_the_energies():
+    strange = card(verdict="out_of_domain", note="unlike the training spectra, most at X 5 eV; y")
+    (ax,) = figures.inference_card(strange, "s", {}).axes
+    assert ax.get_title().splitlines()[1] == "unlike the training spectra, most at X 5 eV"
 
 
 def test_a_card_without_an_answer_says_so():

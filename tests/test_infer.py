@@ -109,6 +109,19 @@ def test_a_strange_spectrum_is_out_of_domain_and_says_where(library):
     assert "O_K-XAS 544.0 eV" in row.note
 
 
+def test_an_edge_whose_fit_ended_at_a_bound_is_not_trusted(library):
+    sample = synthetic.sample_of(NEW, 0, MODALITIES)
+    trusted = infer(sample, library, 0.9).set_index("target").loc["x_li"]
+    doubted = infer(sample, library, 0.9, {O_K: "its fit ended at a bound"})
+    row = doubted.set_index("target").loc["x_li"]
+    assert (trusted.verdict, row.verdict) == ("ok", "uncertain")
+    assert f"{O_K}: its fit ended at a bound" in row.note
+    assert row.prediction == trusted.prediction
+    alone = {NI_L: sample[NI_L]}
+    for answer in (infer(alone, library, 0.9, {O_K: "bad"}), infer(alone, library, 0.9)):
+        assert "bad" not in str(answer.note.tolist())
+
+
 def test_a_model_that_knows_nothing_says_so(library):
     row = read(library, modalities=[MN_L]).loc["x_mn"]
     assert row.verdict == "uncertain"

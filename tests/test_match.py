@@ -48,6 +48,14 @@ def test_a_fit_at_its_bound_says_so_and_an_unlike_edge_names_its_energies(entry,
     spectrum = Spectrum(WIDE, shape(WIDE, 2.5) + 0.8 * np.exp(-(((WIDE - 548) / 0.7) ** 2)))
     bounded = match.fit(spectrum, ensemble[:1], entry, 1.0, 0.0)
     assert bounded.at_bound
+    sample = Sample(
+        name="s", spectra=[{"edge": "O K", "technique": "XAS", "file": "s.csv"}], aligned_with="t"
+    )
+    own = match.fit(Spectrum(WIDE, shape(WIDE)), ensemble[:1], entry, 1.0, 0.0)
+    taken = match.table([sample], {"s": {"O_K-XAS": own}, "t": {"O_K-XAS": bounded}}, {})
+    assert "ended at a bound (shift -1.0 eV)" in match.ill_fitted(taken)["O_K-XAS"]
+    alone = sample.model_copy(update={"aligned_with": None})
+    assert not match.ill_fitted(match.table([alone], {"s": {"O_K-XAS": own}}, {}))
     free = match.fit(spectrum, ensemble[:1], entry, 3.0, 0.0)
     assert not free.at_bound
     assert free.disagreement()[0][0] == pytest.approx(545.5, abs=0.5)

@@ -582,8 +582,32 @@ class Sample(Section):
     )
     voltage: float | None = Field(None, description="against Li, of a sample in a series")
     aligned_with: Name | None = Field(
-        None, description="sample whose fitted energy shifts this one takes; null: its own fit"
+        None,
+        description="sample whose fitted energy shifts this one takes; null: in a series the one "
+        "at open circuit, else its own fit",
     )
+
+
+def _aligned(samples: list[Sample]) -> list[Sample]:
+    """Samples of a series aligned with its first at open circuit, else at the lowest voltage.
+
+    One energy constant a series: a fit of its own would take a change of charge for a shift.
+    """
+    by_series: dict[str, list[Sample]] = {}
+    for sample in (s for s in samples if s.series):
+        by_series.setdefault(sample.series, []).append(sample)
+    pristine = {
+        name: min(members, key=lambda s: (s.voltage is not None, s.voltage or 0.0))
+        for name, members in by_series.items()
+    }
+
+    def aligned(sample: Sample) -> Sample:
+        first = pristine.get(sample.series or "")
+        if first is None or sample.aligned_with or sample.name == first.name:
+            return sample
+        return sample.model_copy(update={"aligned_with": first.aligned_with or first.name})
+
+    return [aligned(sample) for sample in samples]
 
 
 class SpectrumSeries(MeasuredSpectrum):
@@ -630,7 +654,9 @@ class Infer(Section):
     """What is read with the trained models."""
 
     confidence: float = Field(0.9, gt=0.5, lt=1, description="level of the conformal intervals")
-    samples: list[Sample] = Field([], description="measured samples; held-out parents come free")
+    samples: Annotated[list[Sample], AfterValidator(_aligned)] = Field(
+        [], description="measured samples; held-out parents come free"
+    )
     series: list[SpectrumSeries] = Field([], description="samples that one entry stands for")
     samples_file: str | None = Field(
         None,
@@ -642,10 +668,13 @@ class Infer(Section):
     )
     images: list[Image] = Field([], description="measured EELS spectrum images")
     max_shift_ev: float = Field(
-        0.0, ge=0, description="bound of the energy shift fitted to the simulated spectra"
+        3.0,
+        ge=0,
+        description="bound of the energy shift fitted to the simulated spectra, whose constants "
+        "are good to 1 to 3 eV; a fit that ends there is not trusted",
     )
     max_extra_fwhm_ev: float = Field(
-        0.0, ge=0, description="bound of the Gaussian width fitted likewise"
+        2.0, ge=0, description="bound of the Gaussian width fitted likewise; 0: none"
     )
 
 

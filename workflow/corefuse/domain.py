@@ -31,6 +31,7 @@ ACCEPTED = 0.95  # share of samples of a new, similar parent that are called in 
 VARIANCE_KEPT = 0.95
 MOST_COMPONENTS = 20
 MOST_FOLDS = 10
+APART_EV = 1.0  # energies nearer than this disagree for one reason
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Judgement:
 
     score: float
     threshold: float
-    disagreement: list[tuple[str, float, float]]  # modality, energy in eV, share of the score
+    disagreement: list[tuple[str, float, float]]  # modality, eV, share of the score around it
 
     @property
     def in_domain(self) -> bool:
@@ -83,10 +84,7 @@ class Domain(Section):
         """Score one sample and name the energies that disagree most."""
         parts = self.parts(row(sample, self.grids))[0]
         total = float(parts.sum())
-        names = columns(self.grids)
-        top = np.argsort(-parts)[:worst]
-        disagreement = [(*names[i], float(parts[i]) / (total or 1.0)) for i in top]
-        return Judgement(total, self.threshold, disagreement)
+        return Judgement(total, self.threshold, _worst(parts, columns(self.grids), worst))
 
     def parts(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
         """Share of each energy in the score, shape (n, p); a row adds to the score."""
@@ -97,6 +95,19 @@ class Domain(Section):
         inside, outside = space.split(x)
         inside = inside @ space.components / np.sqrt(self.typical_distance)
         return (inside + outside / np.sqrt(self.typical_residual)) ** 2
+
+
+def _worst(
+    parts: NDArray[np.float64], names: list[tuple[str, float]], count: int
+) -> list[tuple[str, float, float]]:
+    """The energies with the largest shares, those within ``APART_EV`` of one counted with it."""
+    left, total, out = parts.copy(), float(parts.sum()) or 1.0, []
+    while len(out) < count and left.any():
+        modality, energy_ev = names[int(np.argmax(left))]
+        near = [m == modality and abs(e - energy_ev) <= APART_EV for m, e in names]
+        out.append((modality, energy_ev, float(left[near].sum()) / total))
+        left[near] = 0
+    return sorted(out, key=lambda place: -place[2])
 
 
 def fit_domains(

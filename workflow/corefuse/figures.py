@@ -232,8 +232,14 @@ def inference_card(result: pd.DataFrame, sample: str, truth: Mapping[str, float]
     ax.set_xlim(-0.12, 1.22)
     ax.set_xlabel("per formula unit, or probability;  | truth where known", **STYLE)
     used = ", ".join(dict.fromkeys(result.subset.dropna())) or "nothing"
-    ax.set_title(f"{sample}   (used: {used})", **STYLE)
+    ax.set_title("\n".join([f"{sample}   (used: {used})", *_strange(result)]), **STYLE)
     return figure
+
+
+def _strange(result: pd.DataFrame) -> list[str]:
+    """Where a sample is unlike the training spectra, once for all targets."""
+    notes = result.note[result.verdict == "out_of_domain"].str.split("; ").str[0]
+    return [notes.mode()[0]] if len(notes) else []
 
 
 def _answer(value: float, row: Any, is_class: bool) -> str:

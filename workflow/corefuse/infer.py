@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -52,7 +53,15 @@ class Library:
         return cls(models, domains)
 
 
-def infer(sample: Mapping[str, xr.DataArray], library: Library, confidence: float) -> pd.DataFrame:
+NO_DOUBTS: Mapping[str, str] = MappingProxyType({})
+
+
+def infer(
+    sample: Mapping[str, xr.DataArray],
+    library: Library,
+    confidence: float,
+    ill_fitted: Mapping[str, str] = NO_DOUBTS,
+) -> pd.DataFrame:
     """Predict every target from what was measured.
 
     Parameters
@@ -64,6 +73,9 @@ def infer(sample: Mapping[str, xr.DataArray], library: Library, confidence: floa
         Trained models and domains.
     confidence
         Level of the intervals.
+    ill_fitted
+        Modality -> why its place on the energy axis is not known; a prediction that uses it is
+        ``uncertain``.
 
     Returns
     -------
@@ -85,7 +97,9 @@ def infer(sample: Mapping[str, xr.DataArray], library: Library, confidence: floa
             f"measure one of {', '.join(sorted(known))}",
         )
     rows = [
-        _row(target, library, sample, confidence) for target in TARGETS if target in library.models
+        _row(target, library, sample, confidence, ill_fitted)
+        for target in TARGETS
+        if target in library.models
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -162,17 +176,25 @@ def choose(models: Mapping[str, Model], measured: set[str]) -> Model | None:
 
 
 def _row(
-    target: str, library: Library, sample: Mapping[str, xr.DataArray], confidence: float
+    target: str,
+    library: Library,
+    sample: Mapping[str, xr.DataArray],
+    confidence: float,
+    ill_fitted: Mapping[str, str],
 ) -> dict[str, object]:
     model = choose(library.models[target], set(sample))
     if model is None:
         note = "no model for these edges alone" if sample else "no spectra"
         return {"target": target, "verdict": "uncertain", "note": note}
-    return _predict(model, library.domains[model.card.subset], sample, confidence)
+    return _predict(model, library.domains[model.card.subset], sample, confidence, ill_fitted)
 
 
 def _predict(
-    model: Model, domain: Domain, sample: Mapping[str, xr.DataArray], confidence: float
+    model: Model,
+    domain: Domain,
+    sample: Mapping[str, xr.DataArray],
+    confidence: float,
+    ill_fitted: Mapping[str, str],
 ) -> dict[str, object]:
     card = model.card
     quantile = np.inf if card.not_learnable else residual_quantile(card.residuals, confidence)
@@ -183,7 +205,8 @@ def _predict(
         class_interval(value, quantile) if is_class else value_interval(value, quantile, possible)
     )
     judgement = domain.judge(sample)
-    doubts = _doubts(model, interval, confidence)
+    doubts = [f"{m}: {why}" for m, why in ill_fitted.items() if m in card.grids]
+    doubts += _doubts(model, interval, confidence)
     return {
         "target": card.target,
         "kind": card.kind,

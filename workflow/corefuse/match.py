@@ -167,13 +167,22 @@ def _placed(spectrum: Spectrum, entry: EdgeEntry, shift_ev: float) -> np.ndarray
     return np.interp(entry.grid.energies_ev, entry.grid.energies_ev[known], y[known])
 
 
+def ill_fitted(matched: pd.DataFrame) -> dict[str, str]:
+    """Modalities of a sample's :func:`table` whose fit ended at its bound, and what that means."""
+    return {
+        row.modality: f"its fit ended at a bound (shift {row.shift_ev:+.1f} eV): "
+        "correct the axis or the instrument width, or widen infer.max_*"
+        for row in matched[matched.at_bound].itertuples()
+    }
+
+
 def table(
     samples: Iterable[Sample], matches: Mapping[str, Mapping[str, Match]], notes: Mapping[str, str]
 ) -> pd.DataFrame:
     """One row a measured edge: the shift and blur it gets, its own fit, where it disagrees.
 
-    ``shift_ev`` and ``blur_fwhm_ev`` are those of the sample named by ``aligned_with``, if there is
-    one. ``notes`` has what reading found, by ``<sample>/<modality>``.
+    ``shift_ev``, ``blur_fwhm_ev`` and ``at_bound`` are those of the sample named by
+    ``aligned_with``, if there is one. ``notes`` has what reading found, by ``<sample>/<modality>``.
     """
     rows = []
     for sample in samples:
@@ -190,7 +199,7 @@ def table(
                     "fitted_shift_ev": round(own.shift_ev, 3),
                     "fitted_extra_fwhm_ev": round(own.extra_fwhm_ev, 3),
                     "residual": round(own.residual, 4),
-                    "at_bound": own.at_bound,
+                    "at_bound": taken.at_bound,
                     "differs_most_at": places,
                     "notes": notes.get(f"{sample.name}/{modality}", ""),
                 }
