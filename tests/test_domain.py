@@ -96,6 +96,19 @@ def test_few_parents_fall_back_on_the_largest_score_and_say_so():
     assert not fit_domain(DATA, "all", MODALITIES, 0).threshold_is_largest
 
 
+def test_a_parent_has_no_part_in_what_it_is_measured_with():
+    """One parent far from all others: its left-out score is as large as it is far."""
+    data = synthetic.build(parents=12, structures=2, views=2, seed=3)
+    odd = (data["group"] == "p0").to_numpy()
+
+    def threshold(times):
+        x = data[O_K].to_numpy().copy()
+        x[odd] += times * (np.arange(24) == 8)
+        return fit_domain(data.assign({O_K: (data[O_K].dims, x)}), "O", [O_K], 0).threshold
+
+    assert threshold(40) == pytest.approx(16 * threshold(10), rel=0.1)
+
+
 def test_an_edge_absent_everywhere_does_no_harm():
     absent = DATA.assign({MN_L: DATA[MN_L] * 0})
     trained = fit_domain(absent, "Mn", [MN_L], 0)

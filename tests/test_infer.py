@@ -20,7 +20,7 @@ from corefuse.infer import (
     series,
     series_order,
 )
-from corefuse.models import save_model
+from corefuse.models import Model, save_model
 from corefuse.train import train_target
 
 SUBSETS = {O_K: [O_K], NI_L: [NI_L], MN_L: [MN_L], "XAS": [O_K, NI_L], "all": MODALITIES}
@@ -141,6 +141,26 @@ def test_more_confidence_than_parents_is_unbounded_and_uncertain(library):
     assert (row.low, row.high, row.verdict) == (0, 2, "uncertain")
     assert "24 parents are too few for a 99% interval (99 needed)" in row.note
     assert not read(library, confidence=0.95).loc["x_li"].interval_unbounded
+
+
+def test_a_threshold_from_few_parents_is_told_and_decides_no_verdict(library):
+    assert "threshold" not in str(read(library).loc["x_li"].note)
+    few = synthetic.build(parents=8)
+    domains = fit_domains(few, SUBSETS, seed=0)
+    row = read(Library(library.models, domains)).loc["x_li"]
+    assert "the largest score of 8 parents left out (19 needed for a 95% quantile)" in row.note
+
+
+def test_a_score_without_an_interval_shows_nothing(library):
+    model = library.models["x_li"]["all"]
+    unknown = model.card.scores["rmse"].model_copy(
+        update={"ci_low": None, "ci_high": None, "note": "no interval: one parent"}
+    )
+    card = model.card.model_copy(update={"scores": model.card.scores | {"rmse": unknown}})
+    models = {"x_li": {"all": Model(model.booster, card)}}
+    row = read(Library(models, library.domains)).loc["x_li"]
+    assert row.verdict != "ok"
+    assert "better than the mean (no interval: one parent)" in row.note
 
 
 def test_two_possible_labels_are_uncertain(library):

@@ -68,6 +68,32 @@ def test_an_undefined_score_is_nan_and_the_others_stand():
     assert np.isnan(constant.set_index("metric").value["r2"])
 
 
+@pytest.mark.parametrize(
+    ("truth", "prediction", "groups", "metric", "why"),
+    [
+        ([0.1, 0.2, 0.3, 0.5], [0.2] * 4, "aaaa", "rmse", "one parent"),
+        ([1, 1, 1, 1], [0.9, 0.8, 0.7, 0.9], "aabb", "roc_auc", "one value or class"),
+        ([0, 1, 0, 1], [0.2] * 4, "abcd", "f1", "do not differ"),
+        ([0, 1, 0, 1], [0.1, 0.9, 0.2, 0.8], "abcd", "roc_auc", "do not differ"),
+    ],
+)
+def test_an_interval_that_is_not_known_is_not_zero_wide_and_says_why(
+    truth, prediction, groups, metric, why
+):
+    kind = "regression" if metric == "rmse" else "class"
+    table = score(truth, prediction, list(groups), [0] * 4, kind, 100, 0.9, 0)
+    row = table.set_index("metric").loc[metric]
+    assert np.isnan(row.ci_low) and np.isnan(row.ci_high)
+    assert why in row.note
+
+
+def test_resamples_without_both_classes_are_counted():
+    table = score([0, 1, 0, 1], [0.1, 0.9, 0.95, 0.8], list("abcd"), [0] * 4, "class", 100, 0.9, 0)
+    row = table.set_index("metric").loc["roc_auc"]
+    assert row.ci_low < row.ci_high
+    assert "of 100 resamples" in row.note
+
+
 def test_the_interval_is_that_of_groups_not_of_samples():
     """Errors shared by a group: the mean absolute error has the spread of few independent draws."""
     rng = np.random.default_rng(1)

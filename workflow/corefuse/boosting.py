@@ -27,6 +27,11 @@ OBJECTIVES = {"regression": "reg:squarederror", "class": "binary:logistic"}
 # 32 quantile bins cost half of 64 and a third of 256; noise hides finer steps.
 FIXED = {"tree_method": "hist", "max_bin": 32, "eval_metric": "rmse", "verbosity": 0}
 IDENTITY = Platt(slope=1, intercept=0)
+CLASS_CHOICES = {
+    "calibration": "Platt's map, fitted on margins of inner folds by the parameters and number of "
+    "trees that are best on the other inner folds",
+    "threshold": "a label (and f1) is 1 where the calibrated probability is 0.5 or more; not tuned",
+}
 FIRST_TRIAL = {
     "max_depth": 3,
     "eta": 0.15,
@@ -58,11 +63,15 @@ class Samples:
 
 @dataclass(frozen=True)
 class Boosted:
-    """A fitted booster; for classes ``platt`` turns its margin into a probability."""
+    """A fitted booster; for classes ``platt`` turns its margin into a probability.
+
+    ``choices`` says in words how what is not fitted was chosen.
+    """
 
     booster: xgb.Booster
     platt: Platt | None
     parameters: dict[str, float]
+    choices: dict[str, str]
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         """Values or probabilities, shape (n,), of features (n, p)."""
@@ -93,13 +102,29 @@ class Jia:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """One set of parameters: on each fold a booster, and its error after each tree."""
+
+    number: int
+    parameters: dict[str, float]
+    boosters: list[xgb.Booster]
+    curves: NDArray[np.float64]  # (fold, tree)
+
+
+@dataclass(frozen=True)
 class Tuned:
-    """The best trial: its parameters, and its margins for the samples of the folds left out."""
+    """The best trial, and margins to calibrate on.
+
+    ``margin`` of a sample comes from a model that was not fitted on its fold, with the parameters
+    and the number of trees that are best on the other folds: nothing about it was chosen with the
+    sample's help (but for what optuna proposed to try).
+    """
 
     parameters: dict[str, float]
     n_trees: int
     loss: float
     margin: NDArray[np.float64]
+    trial: int
 
 
 def delivered(
@@ -113,14 +138,15 @@ def delivered(
 def fit_boosted(
     samples: Samples, kind: str, settings: TrainSettings, seed: int, n_threads: int
 ) -> Boosted:
-    """Tune on inner grouped folds, refit on all samples, calibrate on the inner folds' margins."""
+    """Tune on inner grouped folds, refit on all samples, calibrate on margins of :class:`Tuned`."""
     folds = grouped_folds(
         samples.groups, samples.truth, settings.inner_folds, seed, "train.inner_folds"
     )
     tuned = tune(samples, folds, kind, settings, seed, n_threads, colsample=(0.1, 0.5))
     calibrated = kind == "class"
     platt = fit_platt(tuned.margin, samples.truth, samples.weights()) if calibrated else None
-    return _refit(samples, tuned, platt, kind, seed, n_threads)
+    choices = _choices(tuned, settings) | (CLASS_CHOICES if calibrated else {})
+    return _refit(samples, tuned, platt, kind, seed, n_threads, choices)
 
 
 def fit_constant(samples: Samples) -> Constant:
@@ -140,7 +166,8 @@ def boosted_constant(samples: Samples, kind: str) -> Boosted:
     fixed = FIXED | {"objective": OBJECTIVES[kind], "base_score": value}
     stump = {"min_split_loss": np.inf, "eta": 0.0}
     booster = xgb.train(fixed | stump, xgb.DMatrix(samples.x, samples.truth), 1)
-    return Boosted(booster, IDENTITY if kind == "class" else None, {"n_trees": 1})
+    choices = {"model": "the mean of the data: nothing was chosen"}
+    return Boosted(booster, IDENTITY if kind == "class" else None, {"n_trees": 1}, choices)
 
 
 def fit_jia(
@@ -165,7 +192,7 @@ def fit_jia(
     folds = list(rows.split(samples.x))
     tuned = tune(samples, folds, kind, settings, seed, n_threads, colsample=(0.6, 0.9))
     platt = IDENTITY if kind == "class" else None
-    return Jia(features, _refit(samples, tuned, platt, kind, seed, n_threads))
+    return Jia(features, _refit(samples, tuned, platt, kind, seed, n_threads, {}))
 
 
 def tune(
@@ -186,28 +213,44 @@ def tune(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     fixed = FIXED | {"objective": OBJECTIVES[kind], "seed": seed, "nthread": n_threads}
     data = [(_quantised(samples, train, n_threads), samples.take(test)) for train, test in folds]
-    best: list[Tuned] = []
+    sizes = np.array([len(test.truth) for _, test in data])
+    trials: list[Trial] = []
 
     def objective(trial: optuna.Trial) -> float:
         parameters = _suggest(trial, colsample)
         grown = [_grow(fixed | parameters, d, test, settings.max_trees) for d, test in data]
-        sizes = [len(test.truth) for _, test in data]
-        curve = np.sqrt(np.average([c**2 for _, c in grown], axis=0, weights=sizes))
-        n_trees = int(curve.argmin()) + 1
-        loss = float(curve[n_trees - 1])
-        if not best or loss < best[0].loss:
-            margin = np.empty(len(samples.truth))
-            for (booster, _), (_, rows), (_, test) in zip(grown, folds, data, strict=True):
-                margin[rows] = booster.inplace_predict(
-                    test.x, iteration_range=(0, n_trees), predict_type="margin"
-                )
-            best[:] = [Tuned(parameters, n_trees, loss, margin)]
-        return loss
+        boosters, curves = zip(*grown, strict=True)
+        trials.append(Trial(trial.number, parameters, list(boosters), np.array(curves)))
+        return _best(trials[-1:], sizes)[2]
 
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
     study.enqueue_trial(FIRST_TRIAL | {"colsample_bytree": sum(colsample) / 2})
     study.optimize(objective, settings.trials)
-    return best[0]
+    margin = np.empty(len(samples.truth))
+    for k, (_, rows) in enumerate(folds):
+        of_others, n_trees, _ = _best(trials, np.where(np.arange(len(sizes)) == k, 0, sizes))
+        margin[rows] = of_others.boosters[k].inplace_predict(
+            samples.x[rows], iteration_range=(0, n_trees), predict_type="margin"
+        )
+    best, n_trees, loss = _best(trials, sizes)
+    return Tuned(best.parameters, n_trees, loss, margin, best.number)
+
+
+def _best(trials: Sequence[Trial], weights: NDArray[np.integer]) -> tuple[Trial, int, float]:
+    """The trial with the smallest pooled error on folds of these weights, its trees, the error."""
+    curves = [np.sqrt(weights @ trial.curves**2 / weights.sum()) for trial in trials]
+    first = int(np.argmin([curve.min() for curve in curves]))
+    n_trees = int(curves[first].argmin()) + 1
+    return trials[first], n_trees, float(curves[first][n_trees - 1])
+
+
+def _choices(tuned: Tuned, settings: TrainSettings) -> dict[str, str]:
+    return {
+        "parameters": f"trial {tuned.trial + 1} of {settings.trials} (optuna, TPE) has the "
+        f"smallest pooled rmse, {tuned.loss:.4g}, on {settings.inner_folds} grouped inner folds",
+        "n_trees": f"{tuned.n_trees} of at most {settings.max_trees}: the lowest point of that "
+        "trial's pooled error",
+    }
 
 
 def _suggest(trial: optuna.Trial, colsample: tuple[float, float]) -> dict[str, float]:
@@ -247,9 +290,15 @@ def _quantised(samples: Samples, rows: NDArray[np.intp], n_threads: int) -> xgb.
 
 
 def _refit(
-    samples: Samples, tuned: Tuned, platt: Platt | None, kind: str, seed: int, n_threads: int
+    samples: Samples,
+    tuned: Tuned,
+    platt: Platt | None,
+    kind: str,
+    seed: int,
+    n_threads: int,
+    choices: dict[str, str],
 ) -> Boosted:
     fixed = FIXED | {"objective": OBJECTIVES[kind], "seed": seed, "nthread": n_threads}
     everything = _quantised(samples, np.arange(len(samples.truth)), n_threads)
     booster = xgb.train(fixed | tuned.parameters, everything, tuned.n_trees)
-    return Boosted(booster, platt, tuned.parameters | {"n_trees": tuned.n_trees})
+    return Boosted(booster, platt, tuned.parameters | {"n_trees": tuned.n_trees}, choices)

@@ -77,6 +77,11 @@ def residual_quantile(residuals: Mapping[str, Sequence[float]], confidence: floa
     return float(values[order][enough[0]]) if enough.size else float("inf")
 
 
+def groups_needed(confidence: float) -> int:
+    """Groups below which :func:`residual_quantile` is infinite."""
+    return int(np.ceil(confidence / (1 - confidence) - 1e-9))
+
+
 def value_interval(prediction: float, quantile: float, possible: tuple[float, float]) -> Interval:
     """Interval of a number, cut to what is physically possible."""
     low, high = np.clip([prediction - quantile, prediction + quantile], *possible).tolist()

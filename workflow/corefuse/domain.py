@@ -133,16 +133,19 @@ def fit_domain(dataset: xr.Dataset, subset: str, modalities: Sequence[str], seed
     grids = grids_of(dataset, modalities)
     groups = dataset["group"].to_numpy().astype(str)
     names = np.unique(groups)
-    scale = _scale(x, grids)
     distance, residual = np.empty(len(x)), np.empty(len(x))
     n_folds = max(2, min(MOST_FOLDS, len(names)))
-    for train, test in grouped_folds(groups, np.zeros(len(x)), n_folds, seed):
-        inside, outside = _fit_space(x[train], scale).split(x[test])
+    folds = grouped_folds(groups, np.zeros(len(x)), n_folds, seed)
+    for train, test in folds:
+        inside, outside = _fit_space(x[train], _scale(x[train], grids)).split(x[test])
         distance[test], residual[test] = (inside**2).sum(1), (outside**2).sum(1)
+    left_out = np.empty(len(x))
+    for train, test in folds:  # what is typical is not up to the fold that is scored
+        left_out[test] = distance[test] / _typical(distance[train])
+        left_out[test] += residual[test] / _typical(residual[train])
     typical_distance, typical_residual = _typical(distance), _typical(residual)
-    left_out = distance / typical_distance + residual / typical_residual
     quantile = residual_quantile({g: left_out[groups == g].tolist() for g in names}, ACCEPTED)
-    space = _fit_space(x, scale)
+    space = _fit_space(x, _scale(x, grids))
     return Domain(
         subset=subset,
         grids=grids,

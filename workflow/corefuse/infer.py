@@ -16,6 +16,7 @@ from corefuse.conformal import (
     POSSIBLE_RANGE,
     Interval,
     class_interval,
+    groups_needed,
     residual_quantile,
     value_interval,
 )
@@ -222,7 +223,7 @@ def _predict(
         "subset": card.subset,
         "modalities": " ".join(card.modalities),
         "verdict": _verdict(judgement, doubts),
-        "note": "; ".join([*_where(judgement), *doubts]),
+        "note": "; ".join([*_where(judgement), *doubts, *_weak_threshold(domain)]),
     }
 
 
@@ -238,16 +239,27 @@ def _doubts(model: Model, interval: Interval, confidence: float) -> list[str]:
     if card.not_learnable:
         return [card.not_learnable]
     if interval.unbounded:
-        needed = int(np.ceil(confidence / (1 - confidence) - 1e-9))
         doubts.append(
             f"{len(card.residuals)} parents are too few for a {confidence:.0%} interval "
-            f"({needed} needed)"
+            f"({groups_needed(confidence)} needed)"
         )
     elif card.kind == "class" and interval.low != interval.high:
         doubts.append(f"neither label can be excluded at {confidence:.0%}")
-    if card.selection_score.ci_high >= card.selection_score.baseline:
-        doubts.append("cross-validation does not show the model to be better than the mean")
+    score = card.selection_score
+    if score.ci_high is None or score.ci_high >= score.baseline:
+        why = f" ({score.note})" if score.ci_high is None else ""
+        doubts.append(f"cross-validation does not show the model to be better than the mean{why}")
     return doubts
+
+
+def _weak_threshold(domain: Domain) -> list[str]:
+    if not domain.threshold_is_largest:
+        return []
+    needed = groups_needed(domain.accepted)
+    return [
+        f"the domain's threshold is the largest score of {domain.n_groups} parents left out "
+        f"({needed} needed for a {domain.accepted:.0%} quantile)"
+    ]
 
 
 def _where(judgement: Judgement) -> list[str]:

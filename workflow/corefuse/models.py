@@ -30,11 +30,12 @@ from corefuse.scores import SELECTION_METRIC
 
 
 class Score(Section):
-    """One cross-validated score and the baseline's; None where it is not defined."""
+    """One cross-validated score and the baseline's; None where it is not known, see ``note``."""
 
     value: float | None
     ci_low: float | None
     ci_high: float | None
+    note: str = Field(description="why there is no interval, or what it lacks")
     baseline: float | None = Field(description="score of the mean or prior on the same folds")
 
 
@@ -47,6 +48,7 @@ class Card(Section):
     grids: dict[str, EnergyGrid] = Field(min_length=1, description="modality: grid; column order")
     n_features: int
     parameters: dict[str, float] = Field(description="of the search, and the number of trees")
+    choices: dict[str, str] = Field(description="how parameters, trees and threshold were chosen")
     calibration: Platt | None = Field(description="margin to probability, classes only")
     residuals: dict[str, list[float]] = Field(description="group: absolute out-of-fold errors")
     scores: dict[str, Score] = Field(description="metric: nested grouped cross-validation")

@@ -50,7 +50,8 @@ def score(
 
     Returns
     -------
-    Columns metric, value, ci_low, ci_high, n_groups; NaN where a metric is not defined.
+    Columns metric, value, ci_low, ci_high, n_groups, note; NaN where a metric or its interval is
+    not known, and ``note`` says why: an interval that no resample widens is none.
     """
     truth, prediction = np.asarray(truth, float), np.asarray(prediction, float)
     names, member = np.unique(np.asarray(groups), return_inverse=True)
@@ -63,9 +64,10 @@ def score(
     rows = []
     for name, metric in metrics.items():
         value = metric(truth, prediction, fold, np.ones((1, truth.size)))[0]
-        low, high = _percentiles(np.concatenate(drawn[name]), confidence)
-        rows.append((name, value, low, high, len(names)))
-    return pd.DataFrame(rows, columns=["metric", "value", "ci_low", "ci_high", "n_groups"])
+        low, high, note = _interval(np.concatenate(drawn[name]), confidence, len(names))
+        rows.append((name, value, low, high, len(names), note))
+    columns = ["metric", "value", "ci_low", "ci_high", "n_groups", "note"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _resampled_weights(
@@ -78,13 +80,20 @@ def _resampled_weights(
         yield part[:, member].astype(float)
 
 
-def _percentiles(values: Array, confidence: float) -> tuple[float, float]:
+def _interval(values: Array, confidence: float, n_groups: int) -> tuple[float, float, str]:
+    """Percentile interval of the resamples, and why there is none or what it lacks."""
     defined = values[np.isfinite(values)]
+    if n_groups < 2:
+        return np.nan, np.nan, "no interval: one parent"
     if not defined.size:
-        return np.nan, np.nan
+        return np.nan, np.nan, "not defined: one value or class only"
     tail = (1 - confidence) / 2
     low, high = np.quantile(defined, [tail, 1 - tail])
-    return float(low), float(high)
+    if high - low <= 1e-12 * abs(high):
+        return np.nan, np.nan, "no interval: the resamples do not differ"
+    undefined = values.size - defined.size
+    lack = f"not defined in {undefined} of {values.size} resamples" if undefined else ""
+    return float(low), float(high), lack
 
 
 def _ratio(numerator: Array, denominator: Array) -> Array:

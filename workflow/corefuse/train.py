@@ -43,6 +43,7 @@ METRIC_COLUMNS = [
     "ci_low",
     "ci_high",
     "n_groups",
+    "note",
 ]
 SAMPLE_COLUMNS = ["structure_id", "group", "view", "fold", "truth", "prediction"]
 OUT_OF_FOLD_COLUMNS = ["target", "modalities", "model", *SAMPLE_COLUMNS]
@@ -262,6 +263,7 @@ def _card(
         grids=grids,
         n_features=final.booster.num_features(),
         parameters=final.parameters,
+        choices=final.choices,
         calibration=final.platt,
         residuals={g: residuals[task.groups == g].tolist() for g in np.unique(task.groups)},
         scores=_card_scores(metrics),
@@ -276,11 +278,11 @@ def _card(
 
 
 def _card_scores(metrics: pd.DataFrame) -> dict[str, Score]:
-    columns = ["value", "ci_low", "ci_high"]
+    columns = ["value", "ci_low", "ci_high", "note"]
     by_model = {name: table.set_index("metric") for name, table in metrics.groupby("model")}
     baseline = by_model["baseline"]
     ours = by_model.get("xgboost", baseline)[columns].assign(baseline=baseline["value"])
     return {
-        metric: Score(**{k: v if np.isfinite(v) else None for k, v in values.items()})
+        metric: Score(**{k: None if pd.isna(v) else v for k, v in values.items()})
         for metric, values in ours.to_dict("index").items()
     }
