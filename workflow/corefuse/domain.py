@@ -30,8 +30,8 @@ from corefuse.splits import grouped_folds
 ACCEPTED = 0.95  # share of samples of a new, similar parent that are called in domain
 VARIANCE_KEPT = 0.95
 MOST_COMPONENTS = 20
-MOST_FOLDS = 10
 APART_EV = 1.0  # energies nearer than this disagree for one reason
+MOST_FOLDS = 6  # with one fit for each of them and each other one
 
 
 @dataclass(frozen=True)
@@ -127,23 +127,15 @@ def fit_domain(dataset: xr.Dataset, subset: str, modalities: Sequence[str], seed
     Raises
     ------
     InputError
-        If there is only one group.
+        If there are fewer than three groups.
     """
     x = matrix(dataset, modalities).astype(float)
     grids = grids_of(dataset, modalities)
     groups = dataset["group"].to_numpy().astype(str)
     names = np.unique(groups)
-    distance, residual = np.empty(len(x)), np.empty(len(x))
-    n_folds = max(2, min(MOST_FOLDS, len(names)))
-    folds = grouped_folds(groups, np.zeros(len(x)), n_folds, seed)
-    for train, test in folds:
-        inside, outside = _fit_space(x[train], _scale(x[train], grids)).split(x[test])
-        distance[test], residual[test] = (inside**2).sum(1), (outside**2).sum(1)
-    left_out = np.empty(len(x))
-    for train, test in folds:  # what is typical is not up to the fold that is scored
-        left_out[test] = distance[test] / _typical(distance[train])
-        left_out[test] += residual[test] / _typical(residual[train])
-    typical_distance, typical_residual = _typical(distance), _typical(residual)
+    n_folds = max(3, min(MOST_FOLDS, len(names)))
+    folds = [test for _, test in grouped_folds(groups, np.zeros(len(x)), n_folds, seed)]
+    left_out, typical = _left_out(x, grids, folds)
     quantile = residual_quantile({g: left_out[groups == g].tolist() for g in names}, ACCEPTED)
     space = _fit_space(x, _scale(x, grids))
     return Domain(
@@ -153,8 +145,8 @@ def fit_domain(dataset: xr.Dataset, subset: str, modalities: Sequence[str], seed
         scale=space.scale.tolist(),
         components=space.components.tolist(),
         variances=space.variances.tolist(),
-        typical_distance=typical_distance,
-        typical_residual=typical_residual,
+        typical_distance=typical[0],
+        typical_residual=typical[1],
         threshold=min(quantile, float(left_out.max())),
         accepted=ACCEPTED,
         threshold_is_largest=bool(np.isinf(quantile)),
@@ -195,6 +187,31 @@ def _scale(x: NDArray[np.float64], grids: Mapping[str, EnergyGrid]) -> NDArray[n
     return scale
 
 
+def _left_out(
+    x: NDArray[np.float64], grids: Mapping[str, EnergyGrid], folds: Sequence[NDArray[np.intp]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Score of every sample by a domain its fold has no part in (n,), and typical distances (2,).
+
+    Components and scale are those without the fold; what is typical for it comes from the other
+    folds, each scored without itself and without this one.
+    """
+    everything = np.arange(len(x))
+
+    def distances(rows: NDArray[np.intp], *without: NDArray[np.intp]) -> NDArray[np.float64]:
+        rest = np.setdiff1d(everything, np.concatenate(without))
+        inside, outside = _fit_space(x[rest], _scale(x[rest], grids)).split(x[rows])
+        return np.array([(inside**2).sum(axis=1), (outside**2).sum(axis=1)])
+
+    alone = np.empty((2, len(x)))
+    scores = np.empty(len(x))
+    for fold in folds:
+        others = [other for other in folds if other is not fold]
+        typical = _typical(np.hstack([distances(other, other, fold) for other in others]))
+        alone[:, fold] = distances(fold, fold)
+        scores[fold] = (alone[:, fold] / typical[:, None]).sum(axis=0)
+    return scores, _typical(alone)
+
+
 def _fit_space(x: NDArray[np.float64], scale: NDArray[np.float64]) -> Space:
     """Components that hold the stated share of the variance; none where nothing varies."""
     mean = x.mean(axis=0)
@@ -207,5 +224,7 @@ def _fit_space(x: NDArray[np.float64], scale: NDArray[np.float64]) -> Space:
     return Space(mean, scale, pca.components_[:k], pca.explained_variance_[:k])
 
 
-def _typical(squares: NDArray[np.float64]) -> float:
-    return float(np.median(squares)) or 1.0
+def _typical(squares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Medians of the two rows; one where it is nought."""
+    medians = np.median(squares, axis=1)
+    return np.where(medians > 0, medians, 1.0)
