@@ -134,6 +134,27 @@ def test_a_faulty_config_is_one_line(tmp_path, capsys):
     assert len(said) == 2 and all(line.startswith("corefuse: ") for line in said)
 
 
+def test_a_technique_that_the_run_would_not_be_of_is_named(config_file, root, tmp_path):
+    """With ELNES, FEFF gives what electrons lose, and the toy's O K is asked for as XAS, too."""
+    fake(tmp_path / "nowhere", FDMNES)
+    raw = yaml.safe_load(config_file.read_text())
+    raw["simulation"]["feff"]["elnes"] = {"beam_energy_kev": 200}
+    edges = str(root / "resources" / "edges.yaml")
+
+    def check():
+        config = cfg.load(raw, "c.yaml")
+        checks.before_start(config, plan.by_id(config.structures, "c.yaml"), "c.yaml", edges)
+
+    with pytest.raises(
+        InputError,
+        match=r"c.yaml: spectra.techniques.XAS.edges: simulation.feff makes EELS of O K, not XAS",
+    ):
+        check()
+    del raw["spectra"]["techniques"]["XAS"]
+    raw["train"] = {"outer_folds": 3, "inner_folds": 2}
+    check()
+
+
 def test_a_run_does_not_start_without_its_program(config_file, root, tmp_path):
     config = cfg.load(yaml.safe_load(config_file.read_text()), "c.yaml")
     specs = plan.by_id(config.structures, "c.yaml")

@@ -3,12 +3,13 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from programs import ASKS, fake
+from programs import ASKS, GPL_PROMPT, fake
 
 from corefuse import engines, external
 from corefuse.errors import InputError, NotConvergedError
@@ -94,6 +95,27 @@ def test_a_licence_that_is_asked_for_stops_the_run(body, tmp_path):
         external.check_written(tmp_path, "out.dat", program, "the.key")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"while True: print({GPL_PROMPT!r}, end=' ', flush=True); time.sleep(0.01)",
+        f"print({GPL_PROMPT!r}, end=' ', flush=True); time.sleep(300)",
+    ],
+)
+def test_what_goes_on_asking_for_a_licence_is_ended(body, tmp_path, monkeypatch):
+    """Its input is empty, which does not stop all of them."""
+    monkeypatch.setattr(external, "POLL_S", 0.5)
+    with pytest.raises(InputError, match="asks for a licence"):
+        run(tmp_path, fake(tmp_path / "p", body))
+
+
+def test_a_code_that_names_its_licence_and_goes_on_is_let_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(external, "POLL_S", 0.1)
+    body = f"print({GPL_PROMPT!r}, '- accepted', flush=True); time.sleep(1); print('done')"
+    run(tmp_path, fake(tmp_path / "p", body))
+    assert "done" in (tmp_path / "stdout.log").read_text()
+
+
 def test_a_licence_that_is_only_mentioned_is_no_prompt(tmp_path):
     body = "print('FDMNES, free under its licence'); print('done'); sys.exit(2)"
     with pytest.raises(NotConvergedError):
@@ -123,7 +145,8 @@ def test_a_module_is_loaded_before(modules, tmp_path):
     run(tmp_path, "code -x", module="codes/1")
     assert "-x" in (tmp_path / "stdout.log").read_text()
     found = external.provenance(command("code", module="codes/1"), "the.key")
-    assert found["binary"] == modules
+    assert (found["binary"], found["binary_module"]) == (modules, "codes/1")
+    assert found["binary_sha256"] == hashlib.sha256(Path(modules).read_bytes()).hexdigest()
 
 
 def test_an_unknown_module_and_a_program_it_lacks_stop_the_run(modules, tmp_path):
@@ -145,6 +168,7 @@ def test_a_container_sees_the_folder(tmp_path, monkeypatch):
     assert said == ["exec", "--bind", str(tmp_path), "--pwd", str(tmp_path), str(image), "code"]
     found = external.provenance(command("code", image=str(image)), "the.key")
     assert found["binary_sha256"] == hashlib.sha256(b"image").hexdigest()
+    assert (found["binary"], found["binary_image"]) == ("code", str(image))
 
 
 def test_without_a_runtime_no_container(tmp_path, monkeypatch):
@@ -157,7 +181,12 @@ def test_provenance_is_the_binary_and_its_hash(tmp_path):
     program = fake(tmp_path / "p", "pass")
     found = external.provenance(command(program, f"{program} again"), "the.key")
     digest = hashlib.sha256((tmp_path / "p").read_bytes()).hexdigest()
-    assert found == {"binary": program, "binary_sha256": digest}
+    assert found == {
+        "binary": program,
+        "binary_sha256": digest,
+        "binary_module": "",
+        "binary_image": "",
+    }
     assert external.locate(command("python3"), sys.executable, "the.key") == sys.executable
 
 

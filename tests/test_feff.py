@@ -3,6 +3,7 @@
 With `feff` on PATH the runs are real ones too.
 """
 
+import re
 import shutil
 
 import numpy as np
@@ -151,6 +152,34 @@ def test_a_run_without_scf_has_no_iterations(reference):
     assert feff.read_convergence(reference / "o_k_nonscf" / "log1.dat", None) == 0
     with pytest.raises(NotConvergedError, match="SCF not converged in 0 iterations"):
         feff.read_convergence(reference / "o_k_nonscf" / "log1.dat", 4.0)
+
+
+@pytest.mark.parametrize(
+    ("words", "iterations"),
+    [("Convergence reached", 27), ("Convergence reached in iteration 25", 25)],
+)
+def test_the_log_of_feff_9_is_read(words, iterations, reference, tmp_path):
+    """Its wording may differ; it counts its iterations in the same lines."""
+    text = (reference / "o_k_scf" / "log1.dat").read_text()
+    text = text.replace("Convergence reached in   25 iterations.", words)
+    text = re.sub(r"(SCF ITERATION NUMBER +\d+)", r"\1  OUT OF  30", text)
+    text = re.sub(r"New Fermi level: +mu= *(\S+) eV.*", r" mu_new= \1", text)
+    (tmp_path / "log1.dat").write_text(text)
+    assert feff.read_convergence(tmp_path / "log1.dat", 4.0) == iterations
+    (tmp_path / "log1.dat").write_text(text.replace(words, ":WARNING Convergence not reached;"))
+    with pytest.raises(NotConvergedError, match=r"SCF not converged in 27 iterations$"):
+        feff.read_convergence(tmp_path / "log1.dat", 4.0)
+
+
+def test_the_spectrum_of_feff_9_is_read(reference, tmp_path):
+    """Its header has one # less and another name; the columns are the same."""
+    text = (reference / "o_k_scf" / "xmu.dat").read_text()
+    older = re.sub(r"^# # ", "# ", text, flags=re.MULTILINE).replace("FEFF 10.0.0", "Feff 9.6.4")
+    (tmp_path / "xmu.dat").write_text(older)
+    ten, nine = (feff.read_level(f, settings()) for f in (reference / "o_k_scf", tmp_path))
+    assert (ten.version, nine.version) == ("FEFF 10.0.0", "Feff 9.6.4")
+    assert nine.cross_section_mbarn.tolist() == ten.cross_section_mbarn.tolist()
+    assert (nine.edge_energy_ev, nine.fermi_level_ev) == (ten.edge_energy_ev, ten.fermi_level_ev)
 
 
 def test_scf_without_convergence_says_how_far_it_came(reference, tmp_path):

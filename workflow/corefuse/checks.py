@@ -22,6 +22,7 @@ def before_start(
 
     for engine, edges in config.simulation.engines().items():
         engines.check_edges(engine, edges, config_file)
+    _check_techniques(config, config_file)
     _check_programs(config, config_file)
     if config.simulation.stored:
         stored.listed(config.simulation.stored)
@@ -36,6 +37,23 @@ def before_start(
         from corefuse import edge_table, image
 
         image.read(one.model_copy(update={"components": None}), edge_table.load(edges_file))
+
+
+def _check_techniques(config: Config, config_file: str) -> None:
+    """What an engine is told to compute must be what its edges are used for."""
+    from corefuse import engines
+
+    for name, edges in config.simulation.engines().items():
+        able = engines.get(name).techniques(config.simulation.settings(name))
+        for technique, section in config.spectra.techniques.items():
+            wrong = [edge for edge in section.edges if edge in edges and technique not in able]
+            if wrong:
+                raise InputError(
+                    config_file,
+                    f"spectra.techniques.{technique}.edges",
+                    f"simulation.{name} makes {', '.join(able)} of {wrong[0]}, not {technique}",
+                    f"drop it here, change simulation.{name} or name another engine for the edge",
+                )
 
 
 def _check_programs(config: Config, config_file: str) -> None:

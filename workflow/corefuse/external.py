@@ -27,6 +27,8 @@ from corefuse.errors import InputError, NotConvergedError
 
 OUTPUT = "stdout.log"
 RUNTIMES = ("apptainer", "singularity")
+POLL_S = 5.0  # between two looks at what a program prints
+TAIL_BYTES = 4096
 NOT_FOUND = 127  # exit code of a shell and of a container runtime
 _LICENCE = re.compile(r"licen[cs]e", re.IGNORECASE)
 _ASKS = re.compile(
@@ -62,7 +64,8 @@ def run(
     for program in command["run"]:
         locate(command, program, key, fix)
         with log.open("ab") as out:
-            code, used_s = _run_one(command_line(command, program, folder), folder, out, left_s)
+            words = command_line(command, program, folder)
+            code, used_s = _run_one(words, folder, out, left_s, log)
         left_s -= used_s
         printed = log.read_text(errors="replace")
         if code != 0:
@@ -79,20 +82,43 @@ def run(
 
 
 def _run_one(
-    words: Sequence[str], folder: Path, out: Any, limit_s: float
+    words: Sequence[str], folder: Path, out: Any, limit_s: float, log: Path
 ) -> tuple[int | None, float]:
-    """Exit code (None: out of time) and seconds; nothing of the program is left running."""
+    """Exit code (None: stopped) and seconds; nothing of the program is left running.
+
+    It is stopped when out of time, or when it goes on asking for a licence: its input is empty, and
+    some programs ask again for ever.
+    """
     start = time.monotonic()
+    asked = False
     with subprocess.Popen(
         words, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
     ) as process:
         try:
-            code: int | None = process.wait(timeout=max(limit_s, 0.0))
-        except subprocess.TimeoutExpired:
-            code = None
+            while (code := _wait(process, start + limit_s)) is None:
+                asks = _asks_for_licence(log)
+                if time.monotonic() >= start + limit_s or (asked and asks):
+                    break
+                asked = asks
         finally:
             _end_group(process.pid)
     return code, time.monotonic() - start
+
+
+def _wait(process: subprocess.Popen[bytes], end: float) -> int | None:
+    """Exit code, or None after ``POLL_S`` or at the ``end`` of the time."""
+    try:
+        return process.wait(timeout=max(min(POLL_S, end - time.monotonic()), 0.0))
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def _asks_for_licence(log: Path) -> bool:
+    """Whether the output stops within a line that asks for one."""
+    with log.open("rb") as file:
+        file.seek(max(log.stat().st_size - TAIL_BYTES, 0))
+        tail = file.read().decode(errors="replace")
+    return _names_licence(tail.rpartition("\n")[2])
 
 
 def _end_group(pid: int) -> None:
@@ -169,10 +195,19 @@ def _from_start(name: str) -> str:
 
 
 def provenance(command: Mapping[str, Any], key: str) -> dict[str, str]:
-    """Which binary ran: its file and sha256, of several the first with all hashes joined."""
+    """Which binaries ran: file (program in an image), sha256 of the files, module, image.
+
+    The hashes are those of the binaries, in their order, or of the image; an image in a registry
+    has none.
+    """
     found = [locate(command, program, key) for program in command["run"]]
     hashes = [_sha256(path) for path in dict.fromkeys(found) if path]
-    return {"binary": found[0] or command["image"], "binary_sha256": " ".join(hashes)}
+    return {
+        "binary": " ".join(command["run"] if command["image"] else dict.fromkeys(found)),
+        "binary_sha256": " ".join(hashes),
+        "binary_module": command["module"] or "",
+        "binary_image": command["image"] or "",
+    }
 
 
 @lru_cache
@@ -205,13 +240,17 @@ def check_written(folder: Path, name: str, program: str, key: str) -> Path:
 def refuse_licence(printed: str, program: str, key: str) -> None:
     """Raise InputError where the end of the output asks for, or misses, a licence."""
     tail = "\n".join(printed.splitlines()[-20:])
-    if _LICENCE.search(tail) and _ASKS.search(tail):
+    if _names_licence(tail):
         raise InputError(
             "config",
             key,
             f"{program} asks for a licence: {last_lines(tail, 2)}",
             f"start {program} once by hand and accept or install its licence",
         )
+
+
+def _names_licence(text: str) -> bool:
+    return bool(_LICENCE.search(text) and _ASKS.search(text))
 
 
 def last_lines(text: str, number: int = 3) -> str:

@@ -25,6 +25,7 @@ import xarray as xr
 from pymatgen.core import Structure
 
 from corefuse import files, rawdata
+from corefuse.edges import TECHNIQUES
 from corefuse.errors import InputError, NotConvergedError
 
 NOT_BEGUN = "corefuse: no start: "
@@ -91,6 +92,10 @@ class Engine(ABC):
         a site is computed again only when what this returns for its own edge has changed.
         """
         return settings
+
+    def techniques(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
+        """Techniques that its spectra are of; in the dipole limit XAS and EELS are the same."""
+        return TECHNIQUES
 
     def works_by_site(self, settings: Mapping[str, Any]) -> bool:
         """Whether a run does one site with these settings; ``per_site`` unless they decide it."""

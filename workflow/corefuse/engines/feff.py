@@ -36,8 +36,9 @@ ABSORBER_STOICHIOMETRY = 0.001  # counts for nothing: the other atoms of its ele
 MBARN_PER_SQUARE_ANGSTROM = 100.0
 MBARN_PER_SQUARE_BOHR = 28.002852  # bohr^2 in Mbarn (CODATA 2018)
 EV_SQUARE_ANGSTROM = 3.809982  # hbar^2 / 2 m, E = 3.81 k^2 (CODATA 2018)
-_CONVERGED = re.compile(r"Convergence reached in\s+(\d+) iterations")
-_ITERATION = re.compile(r"New Fermi level:.*Charge distance=\s*(\S+)")
+_CONVERGED = re.compile(r"Convergence reached\D*(\d+)?")  # FEFF 9 may not say after how many
+_ITERATION = re.compile(r"SCF ITERATION NUMBER")
+_CHARGES = re.compile(r"New Fermi level:.*Charge distance=\s*(\S+)")
 
 
 class FeffEngine(Engine):
@@ -73,6 +74,10 @@ class FeffEngine(Engine):
     def settings_for(self, edge: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """The physics, the same for all edges."""
         return external.deciding(settings)
+
+    def techniques(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
+        """EELS alone where ELNES takes the place of XANES."""
+        return ("EELS",) if settings["elnes"] else super().techniques(settings)
 
     def prepare(self, job: Job, folder: Path) -> None:
         """Write ``job.json`` and, in a folder for each level, ``feff.inp``."""
@@ -262,12 +267,12 @@ def read_convergence(path: Path, scf_radius_angstrom: float | None) -> int:
     text = path.read_text(errors="replace")
     if scf_radius_angstrom is None:
         return 0
-    found = _CONVERGED.search(text)
+    found, iterations = _CONVERGED.search(text), len(_ITERATION.findall(text))
     if not found:
-        steps = _ITERATION.findall(text)
-        last = f", charges still change by {steps[-1]}" if steps else ""
-        raise NotConvergedError(f"SCF not converged in {len(steps)} iterations{last}")
-    return int(found[1])
+        charges = _CHARGES.findall(text)
+        last = f", charges still change by {charges[-1]}" if charges else ""
+        raise NotConvergedError(f"SCF not converged in {iterations} iterations{last}")
+    return int(found[1] or iterations)
 
 
 @dataclass(frozen=True)
