@@ -11,5 +11,5 @@ simulated = spectra.read_usable(snakemake.input.spectra)
 index = pd.read_csv(snakemake.input.index)
 matches = {s.name: match.fit_sample(s, table, simulated, index, settings) for s in settings.samples}
 own = settings.samples[:1]  # the other one is that whose shifts it takes
-found = match.table(own, matches, measured.notes(own, table))
+found = match.table(own, matches, measured.notes(own, table), table)
 files.write_csv(snakemake.output[0], found)

@@ -52,10 +52,10 @@ def test_a_fit_at_its_bound_says_so_and_an_unlike_edge_names_its_energies(entry,
         name="s", spectra=[{"edge": "O K", "technique": "XAS", "file": "s.csv"}], aligned_with="t"
     )
     own = match.fit(Spectrum(WIDE, shape(WIDE)), ensemble[:1], entry, 1.0, 0.0)
-    taken = match.table([sample], {"s": {"O_K-XAS": own}, "t": {"O_K-XAS": bounded}}, {})
+    taken = match.table([sample], {"s": {"O_K-XAS": own}, "t": {"O_K-XAS": bounded}}, {}, {})
     assert "ended at a bound (shift -1.0 eV)" in match.ill_fitted(taken)["O_K-XAS"]
     alone = sample.model_copy(update={"aligned_with": None})
-    assert not match.ill_fitted(match.table([alone], {"s": {"O_K-XAS": own}}, {}))
+    assert not match.ill_fitted(match.table([alone], {"s": {"O_K-XAS": own}}, {}, {}))
     free = match.fit(spectrum, ensemble[:1], entry, 3.0, 0.0)
     assert not free.at_bound
     assert free.disagreement()[0][0] == pytest.approx(545.5, abs=0.5)
@@ -86,7 +86,7 @@ def test_a_series_takes_the_shift_of_its_pristine_sample(entry, root, tmp_path):
     settings = Infer(samples=samples, max_shift_ev=3.0)
     table = edge_table.load(root / "resources" / "edges.yaml")
     matches = {s.name: match.fit_sample(s, table, simulated, index, settings) for s in samples}
-    found = match.table(samples, matches, {"charged/O_K-XAS": "a note"}).set_index("sample")
+    found = match.table(samples, matches, {"charged/O_K-XAS": "a note"}, table).set_index("sample")
     assert found.shift_ev.to_numpy() == pytest.approx([-0.8, -0.8], abs=0.1)
     assert found.notes["charged"] == "a note"
 

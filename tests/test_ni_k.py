@@ -57,7 +57,7 @@ def run(root, shared):
     for name, sample in by_name.items():
         own = match.fit_sample(sample, table, simulated, index, settings.infer)
         found = match.table(
-            [sample], {pristine: fitted, name: own}, measured.notes([sample], table)
+            [sample], {pristine: fitted, name: own}, measured.notes([sample], table), table
         )
         found = found.set_index("modality")
         prepared = measured.sample(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from corefuse import background, measured, readers, standard
+from corefuse import background, gain, measured, readers, standard
 from corefuse.config import TARGETS, Image
 from corefuse.conformal import POSSIBLE_RANGE, residual_quantile
 from corefuse.edge_table import EdgeEntry, EdgeTable
@@ -40,7 +40,8 @@ def read(image: Image, edge_table: EdgeTable) -> xr.Dataset:
         recorded = readers.read(Path(image.file))
         scale, offset_ev, notes = measured.axis(image)
         energy_ev = scale * recorded.energy * EV_PER_UNIT[recorded.unit or "eV"] + offset_ev
-        Spectrum(energy_ev, recorded.mean())
+        mean = Spectrum(energy_ev, recorded.mean())
+        gain.check(dict.fromkeys(image.edges, mean), edge_table, image.edges)
         counts = _two_directions(recorded)
         if image.components:
             from corefuse import eels

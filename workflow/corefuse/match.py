@@ -14,10 +14,10 @@ import pandas as pd
 import xarray as xr
 from scipy.optimize import nnls
 
-from corefuse import measured
+from corefuse import gain, measured
 from corefuse.config import Infer, Sample
 from corefuse.edge_table import EdgeEntry, EdgeTable
-from corefuse.edges import EDGES, modality_id
+from corefuse.edges import EDGES, modality_id, split_modality
 from corefuse.grid import Spectrum, SpectrumError, blurred
 
 STEP_EV = 0.1
@@ -167,6 +167,18 @@ def _placed(spectrum: Spectrum, entry: EdgeEntry, shift_ev: float) -> np.ndarray
     return np.interp(entry.grid.energies_ev, entry.grid.energies_ev[known], y[known])
 
 
+def _axis_hint(matches: Mapping[str, Match], edge_table: EdgeTable) -> dict[str, str]:
+    """EELS modality -> the axis that the shifts of all edges together ask for, if they do."""
+    eels = [m for m in matches if split_modality(m)[1] == "EELS"]
+    true_ev = np.array([edge_table[split_modality(m)[0].name].reference.energy_ev for m in eels])
+    found = gain.line(true_ev - [matches[m].shift_ev for m in eels], true_ev)
+    if found is None or not found.is_gain(gain.HINT_EV):
+        return {}
+    return dict.fromkeys(
+        eels, f"shifts grow with the energy as of an axis off by its gain ({found})"
+    )
+
+
 def ill_fitted(matched: pd.DataFrame) -> dict[str, str]:
     """Modalities of a sample's :func:`table` whose fit ended at its bound, and what that means."""
     return {
@@ -177,7 +189,10 @@ def ill_fitted(matched: pd.DataFrame) -> dict[str, str]:
 
 
 def table(
-    samples: Iterable[Sample], matches: Mapping[str, Mapping[str, Match]], notes: Mapping[str, str]
+    samples: Iterable[Sample],
+    matches: Mapping[str, Mapping[str, Match]],
+    notes: Mapping[str, str],
+    edge_table: EdgeTable,
 ) -> pd.DataFrame:
     """One row a measured edge: the shift and blur it gets, its own fit, where it disagrees.
 
@@ -186,8 +201,10 @@ def table(
     """
     rows = []
     for sample in samples:
+        stretched = _axis_hint(matches[sample.name], edge_table)
         for modality, own in matches[sample.name].items():
             taken = matches[sample.aligned_with or sample.name].get(modality, own)
+            told = notes.get(f"{sample.name}/{modality}", "")
             places = ", ".join(f"{e:.1f} eV {d:+.2f}" for e, d in own.disagreement())
             rows.append(
                 {
@@ -201,7 +218,7 @@ def table(
                     "residual": round(own.residual, 4),
                     "at_bound": taken.at_bound,
                     "differs_most_at": places,
-                    "notes": notes.get(f"{sample.name}/{modality}", ""),
+                    "notes": "; ".join(filter(None, [told, stretched.get(modality)])),
                 }
             )
     return pd.DataFrame(rows)

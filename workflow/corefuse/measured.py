@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from scipy.ndimage import maximum_filter1d
 
-from corefuse import background, readers, standard
+from corefuse import background, gain, readers, standard
 from corefuse.config import Image, MeasuredSpectrum, Sample
 from corefuse.edge_table import EdgeEntry, EdgeTable
 from corefuse.edges import EDGES, modality_id, split_modality
@@ -77,10 +77,7 @@ def load(measured: MeasuredSpectrum, edge_table: EdgeTable, key: str | None = No
 
 def _load(measured: MeasuredSpectrum, edge_table: EdgeTable) -> Measured:
     entry = edge_table[measured.edge]
-    recorded = readers.read(
-        Path(measured.file), measured.column, measured.axis_range, measured.energy_column
-    )
-    unit = measured.energy_unit or recorded.unit or "eV"
+    recorded, unit = _recorded(measured)
     scale, offset_ev, notes = axis(measured)
     notes += recorded.notes
     raw = Spectrum(_absolute_ev(recorded.energy, scale, offset_ev, unit), recorded.mean())
@@ -109,6 +106,14 @@ def _load(measured: MeasuredSpectrum, edge_table: EdgeTable) -> Measured:
         beam_kv = measured.beam_kv or recorded.beam_kv
         notes += (f"{beam_kv:g} kV",) if beam_kv else ()
     return Measured(spectrum, std, notes)
+
+
+def _recorded(measured: MeasuredSpectrum) -> tuple[readers.Recorded, str]:
+    """What stands in a file, and the unit of its energies."""
+    recorded = readers.read(
+        Path(measured.file), measured.column, measured.axis_range, measured.energy_column
+    )
+    return recorded, measured.energy_unit or recorded.unit or "eV"
 
 
 def axis(measured: MeasuredSpectrum | Image) -> tuple[float, float, tuple[str, ...]]:
@@ -144,11 +149,38 @@ def check_files(samples: Iterable[Sample], edge_table: EdgeTable) -> None:
     Raises
     ------
     InputError
-        As :func:`load`; its key is ``infer.samples.<sample>.<modality>``.
+        As :func:`load`; its key is ``infer.samples.<sample>.<modality>``. Also where the edges of a
+        sample's EELS together say that its axis is off by its gain.
     """
     for sample in samples:
+        _check_gain(sample, edge_table)
         for measured in sample.spectra:
             load(measured, edge_table, _key(sample, measured))
+
+
+def _check_gain(requested: Sample, edge_table: EdgeTable) -> None:
+    """The edges of one spectrometer, before each is looked at alone."""
+    eels = [m for m in requested.spectra if m.technique == "EELS"]
+    if len(eels) < gain.LEAST_EDGES:
+        return
+    try:
+        spectra = {m.edge: _as_recorded(m) for m in eels}
+    except SpectrumError:
+        return  # told by edge and file when it is loaded
+    raw = {m.edge for m in eels if m.background == "power_law"}
+    try:
+        gain.check(spectra, edge_table, raw)
+    except SpectrumError as fault:
+        key = f"infer.samples.{requested.name}"
+        raise InputError(eels[0].file, key, fault.problem, fault.fix) from None
+
+
+def _as_recorded(measured: MeasuredSpectrum) -> Spectrum:
+    """A file's spectrum on the corrected axis, cut to its edge, its background in it."""
+    recorded, unit = _recorded(measured)
+    scale, offset_ev, _ = axis(measured)
+    energy_ev = _absolute_ev(recorded.energy, scale, offset_ev, unit)
+    return _cropped(Spectrum(energy_ev, recorded.mean()), measured.crop_ev)
 
 
 def sample(
