@@ -329,6 +329,27 @@ def test_the_settings_say_whether_a_run_does_a_site(absorbers, by_site):
     assert checks.site_engines(simulation) == ["fdmnes"] * by_site
 
 
+@pytest.mark.parametrize(
+    ("engine", "limited", "sites", "minutes"),
+    [
+        ("fdmnes", {}, 1, 2 * 60 + 10),
+        ("fdmnes", {}, 3, 3 * 2 * 60 + 10),
+        ("fdmnes", {"absorbers": "structure"}, 3, 2 * 2 * 60 + 10),  # two edges
+        ("feff", {}, 1, 2 * 2 * 60 + 10),  # L3 and L2
+    ],
+)
+def test_a_job_may_take_as_long_as_its_runs(engine, limited, sites, minutes):
+    """Else the cluster ends what the settings allow, and the sites count as broken."""
+    simulation = config.Simulation.model_validate(
+        {
+            "edges": {"O K": engine, "Ni L2,3": engine},
+            "sites": {"sites_per_job": sites},
+            engine: {"time_limit_hours": 2} | limited,
+        }
+    )
+    assert checks.job_minutes(engine, simulation) == minutes
+
+
 def test_an_scf_for_each_absorber_must_converge(reference, tmp_path):
     text = (reference / "licoo2_co_l23" / "LiCoO2_Co_bav.txt").read_text()
     second = text[text.index(" Cycle   1,") :].replace("Converged !", "")

@@ -10,6 +10,9 @@ from corefuse.config import Config, Simulation, Structures
 from corefuse.errors import InputError
 from corefuse.plan import StructureSpec
 
+USUAL_MINUTES = 240  # of a job whose engine has no time limit of its own
+SPARE_MINUTES = 10
+
 
 def before_start(
     config: Config,
@@ -111,6 +114,16 @@ def site_engines(simulation: Simulation) -> list[str]:
 
     names = simulation.engines()
     return [n for n in names if engines.get(n).works_by_site(simulation.settings(n))]
+
+
+def job_minutes(engine: str, simulation: Simulation) -> int:
+    """What a job of the engine needs for its longest runs, so that no cluster cuts one off."""
+    from corefuse import engines
+
+    settings, found = simulation.settings(engine), engines.get(engine)
+    runs = simulation.sites.sites_per_job if found.works_by_site(settings) else 1
+    hours = runs * found.longest_run_hours(simulation.engines()[engine], settings)
+    return math.ceil(60 * hours) + SPARE_MINUTES if hours else USUAL_MINUTES
 
 
 def engine_inputs(engine: str, configured: Iterable[str]) -> tuple[list[str], list[str]]:

@@ -105,6 +105,11 @@ def engine_env(w):
     return f"../../envs/{'gpaw' if w.engine.startswith('gpaw') else 'analysis'}.yaml"
 
 
+def engine_minutes(w, attempt):
+    """What a first attempt gets, and more for each one after it."""
+    return checks.job_minutes(w.engine, C.simulation) * attempt
+
+
 def engine_memory_mb(w, attempt):
     """What a first attempt gets, and more for each one after it."""
     return (4000 if w.engine.startswith("gpaw") else 2000) * attempt

@@ -26,7 +26,7 @@ rule simulate:
         engine_env
     resources:
         mem_mb=engine_memory_mb,
-        runtime=lambda w, attempt: 240 * attempt,
+        runtime=engine_minutes,
     params:
         section=engine_section,
         revision=lambda w: checks.engine_revision(w.engine),
@@ -76,7 +76,7 @@ rule sites:
         engine_env
     resources:
         mem_mb=engine_memory_mb,
-        runtime=lambda w, attempt: 240 * attempt,
+        runtime=engine_minutes,
     params:
         section=engine_section,
         select=cfg.canonical(C.simulation.sites),

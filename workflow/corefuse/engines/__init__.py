@@ -16,7 +16,7 @@ import json
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,10 @@ class Engine(ABC):
     def works_by_site(self, settings: Mapping[str, Any]) -> bool:
         """Whether a run does one site with these settings; ``per_site`` unless they decide it."""
         return self.per_site
+
+    def longest_run_hours(self, edges: Sequence[str], settings: Mapping[str, Any]) -> float:
+        """When one run is ended by its settings; 0 where they do not say."""
+        return 0.0
 
     def begin(self, job: Job, folder: Path, start: Path) -> None:
         """Of a ``per_site`` engine: make the file that all runs of a structure start from.

@@ -10,7 +10,7 @@ Y. Joly, Phys. Rev. B 63, 125120 (2001); FDMNES User's Guide (2023), chapters C 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,11 @@ class FdmnesEngine(Engine):
     def works_by_site(self, settings: Mapping[str, Any]) -> bool:
         """Unless one run does all absorbers of an edge (``Z_absorber``)."""
         return bool(settings["absorbers"] == "site")
+
+    def longest_run_hours(self, edges: Sequence[str], settings: Mapping[str, Any]) -> float:
+        """The limit, for each edge where a run does the structure."""
+        runs = 1 if self.works_by_site(settings) else len(edges)
+        return float(runs * settings["time_limit_hours"])
 
     def prepare(self, job: Job, folder: Path) -> None:
         """Write ``structure.json``, ``job.json`` and, in a folder for each edge, FDMNES's input."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import floor
 from pathlib import Path
@@ -78,6 +78,11 @@ class FeffEngine(Engine):
     def techniques(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
         """EELS alone where ELNES takes the place of XANES."""
         return ("EELS",) if settings["elnes"] else super().techniques(settings)
+
+    def longest_run_hours(self, edges: Sequence[str], settings: Mapping[str, Any]) -> float:
+        """The limit, for each level of the site."""
+        levels = max(len(EDGES[edge].levels) for edge in edges)
+        return float(levels * settings["time_limit_hours"])
 
     def prepare(self, job: Job, folder: Path) -> None:
         """Write ``job.json`` and, in a folder for each level, ``feff.inp``."""
