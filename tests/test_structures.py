@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Structure
 
-from corefuse import defects, structures
+from corefuse import defects, engines, relax, structures
 from corefuse.config import Structures
-from corefuse.errors import InputError
+from corefuse.errors import InputError, NotConvergedError
 from corefuse.plan import StructureSpec, plan
 
 NMC211 = {"Ni": 0.5, "Mn": 0.25, "Co": 0.25}
@@ -187,6 +187,37 @@ def test_making_it_again_gives_the_same(made):
         again.properties["relaxation"]["rattle_seed"]
         == (made.properties["relaxation"]["rattle_seed"])
     )
+
+
+@pytest.mark.parametrize("fault", ["energy", "exception"])
+def test_a_structure_that_chgnet_fails_on_is_kept_with_the_reason(fault, monkeypatch, tmp_path):
+    """Hundreds of others go on; no engine touches this one."""
+
+    def fail(atoms, *args, **kwargs):
+        if fault == "exception":
+            raise RuntimeError("isolated atoms")
+        raise NotConvergedError("CHGNet gives no finite energy")
+
+    monkeypatch.setattr(relax.FrozenCHGNet, "calculate", fail)
+    kept = structures.make(spec(defects=[{"oxygen_vacancies": 1}]))
+    structures.write(tmp_path / "s.json", kept)
+    again = structures.read(tmp_path / "s.json")
+    row = structures.labels(again)
+    assert ("isolated atoms" if fault == "exception" else "no finite energy") in row["failed"]
+    assert (row["v_o_count"], row["relaxed"], row["energy_ev_per_atom"]) == (1, False, None)
+    for engine in ("gpaw", "multiplet"):
+        job = engines.Job("s", again, ("Ni L2,3",), {}, tmp_path)
+        raw = engines.simulate(engines.get(engine), job, tmp_path / engine)
+        assert (raw.attrs["status"], raw.attrs["reason"]) == ("failed", row["failed"])
+        assert raw.attrs["structure_id"] == "s"
+
+
+def test_sites_of_a_structure_that_failed_do_not_begin(tmp_path):
+    built = structures.build(spec())
+    built.properties["failed"] = "CHGNet relaxation: no"
+    job = engines.Job("s", built, ("O K",), {}, tmp_path)
+    engines.begin(engines.get("feff"), job, tmp_path / "scratch", tmp_path / "start")
+    assert "CHGNet relaxation: no" in str(engines.why_not_begun(tmp_path / "start"))
 
 
 def test_chgnet_may_choose_the_lithium():

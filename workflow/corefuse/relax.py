@@ -97,6 +97,9 @@ class FrozenCHGNet(Calculator):
             "stress": full_3x3_to_voigt_6_stress(stress),
             "magmoms": out["m"][0].detach().double().numpy(),
         }
+        for name in ("forces", "stress", "magmoms"):
+            if not np.isfinite(self.results[name]).all():
+                raise NotConvergedError(f"CHGNet gives {name} that are not finite")
 
 
 @cache
@@ -124,7 +127,7 @@ def relax(
     Raises
     ------
     NotConvergedError
-        The energy is not finite.
+        Energy, forces, stress or moments are not finite.
     """
     assert np.linalg.det(structure.lattice.matrix) > 0, "left-handed cell"
     atoms = _atoms(structure)

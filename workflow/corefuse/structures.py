@@ -6,6 +6,7 @@ import csv
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pymatgen.core import Structure
 
 from corefuse import crystals, defects
 from corefuse.crystals import LI_LAYER, OXYGEN, TM_LAYER, VACANT
-from corefuse.errors import InputError
+from corefuse.errors import InputError, NotConvergedError
 from corefuse.files import atomic, read_json, write_json
 from corefuse.plan import StructureSpec
 
@@ -40,6 +41,7 @@ COLUMNS = (
     "fmax_ev_per_a",
     "relaxed",
     "relax_steps",
+    "failed",
 )
 
 
@@ -101,18 +103,24 @@ def check_room(spec: StructureSpec, host: Structure, metals: Sequence[str]) -> N
 def make(spec: StructureSpec) -> Structure:
     """The relaxed structure with moments, oxidation states, labels and the whole record.
 
+    Where CHGNet fails it is the unrelaxed one, with the reason in the property ``failed``: engines
+    leave it alone, and it is listed among the failed structures.
+
     Raises
     ------
     ValueError
         The defects find no room in the cell.
-    NotConvergedError
-        CHGNet gives no finite energy.
     """
     from corefuse import relax  # torch takes seconds to import and only this needs it
 
     rattle_seed = crystals.stream_seed(spec.seed, spec.structure_id, "rattle")
-    structure, record = relax.relax(build(spec), spec.relaxation, rattle_seed)
-    structure.properties["relaxation"] = asdict(record)
+    built = build(spec)
+    try:
+        structure, record = relax.relax(built, spec.relaxation, rattle_seed)
+        structure.properties |= {"relaxation": asdict(record), "failed": ""}
+    except Exception as fault:  # one odd cell must not stop hundreds
+        structure = built
+        structure.properties |= {"relaxation": {}, "failed": f"CHGNet relaxation: {fault!r}"}
     structure.properties["labels"] = labels(structure)
     return structure
 
@@ -143,7 +151,7 @@ def contents(structure: Structure) -> dict[str, Any]:
 
 
 def labels(structure: Structure) -> dict[str, Any]:
-    """The index row of a relaxed structure, counted and measured on the structure itself."""
+    """The index row of a structure, counted and measured on the structure itself."""
     record, spec = structure.properties["relaxation"], structure.properties["spec"]
     found = contents(structure)
     row = {
@@ -154,11 +162,12 @@ def labels(structure: Structure) -> dict[str, Any]:
         "grade": spec["grade"],
         **found,
         "seed": spec["seed"],
-        "energy_ev_per_atom": record["energy_ev_per_atom"],
+        "energy_ev_per_atom": record.get("energy_ev_per_atom"),
         "volume_a3_per_fu": structure.volume / found["formula_units"],
-        "fmax_ev_per_a": record["fmax_ev_per_angstrom"],
-        "relaxed": record["relaxed"],
-        "relax_steps": record["steps"],
+        "fmax_ev_per_a": record.get("fmax_ev_per_angstrom"),
+        "relaxed": record.get("relaxed", False),
+        "relax_steps": record.get("steps", 0),
+        "failed": structure.properties["failed"],
     }
     return {column: row[column] for column in COLUMNS}
 
@@ -224,4 +233,7 @@ def _crystal(host: Structure, occupation: Sequence[str]) -> Structure:
 def _chgnet_energy_ev(structure: Structure) -> float:
     from corefuse import relax  # only the chgnet ordering of Li pays for torch
 
-    return relax.energy_ev(structure)
+    try:
+        return relax.energy_ev(structure)
+    except NotConvergedError:
+        return inf

@@ -162,6 +162,7 @@ def begin(engine: Engine, job: Job, folder: Path, start: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with files.atomic(start) as partial:
         try:
+            _check_structure(job)
             engine.begin(job, folder, partial)
         except NotConvergedError as err:
             partial.write_text(NOT_BEGUN + files.dumps([str(err), err.facts]))
@@ -180,13 +181,16 @@ def why_not_begun(start: Path | None) -> NotConvergedError | None:
 def simulate(engine: Engine, job: Job, folder: Path) -> xr.Dataset:
     """Prepare, run and parse; a failed run becomes a failed dataset that says why.
 
+    A structure that failed itself is not run.
+
     Only :class:`NotConvergedError` is a result ("this structure failed"); any other exception is a
     fault and is raised.
     """
     start = time.perf_counter(), _cpu_seconds()
     folder.mkdir(parents=True, exist_ok=True)
-    engine.prepare(job, folder)
     try:
+        _check_structure(job)
+        engine.prepare(job, folder)
         engine.run(folder)
         raw = engine.parse(folder)
     except NotConvergedError as err:
@@ -198,6 +202,11 @@ def simulate(engine: Engine, job: Job, folder: Path) -> xr.Dataset:
         # an engine counts itself where its processes are no children of this one
         cpu_seconds=round(max(ours, raw.attrs.get("cpu_seconds", 0.0)), 2),
     )
+
+
+def _check_structure(job: Job) -> None:
+    if reason := job.structure.properties.get("failed"):
+        raise NotConvergedError(reason)
 
 
 def failed(why: NotConvergedError) -> xr.Dataset:
