@@ -1,7 +1,9 @@
 """Mn L2,3 of manganese oxides of known valence: simulated beside measured, by both engines.
 
 The measured edges are EELS of the public repository xinhuolin/MnEdgeNet, test_Mn_spectra, one file
-``Data<source>_<compound>.csv`` each, their continuum removed up to a constant.
+``Data<source>_<compound>.csv`` each. They hold a continuum above the white lines, and so does a
+one-electron edge, but no multiplet: all take the same road, on which it goes
+(:mod:`corefuse.standard`), its two steps at the maxima of the edge itself.
 """
 
 from __future__ import annotations
@@ -18,15 +20,19 @@ import xarray as xr
 from matplotlib.figure import Figure
 from pymatgen.core import Lattice, Structure
 
-from corefuse import engines, files, rawdata
+from corefuse import engines, files, rawdata, standard
 from corefuse.broadening import broadened
 from corefuse.config import Multiplet, Spectra
+from corefuse.edge_table import Continuum, EdgeEntry, Reference
 from corefuse.features import feature_energy
-from corefuse.grid import EnergyGrid, normalise
+from corefuse.grid import EnergyGrid
 
 EDGE = "Mn L2,3"
-WINDOW_EV = (637.4, 658.0)  # all files reach over it
+# The continuum is read off its last 2 eV, past L2. All files but one reach over it: Data3_MnO ends
+# at 658.5, flat, and is continued so.
+WINDOW_EV = (637.4, 660.0)
 GRID = EnergyGrid(start_ev=630, stop_ev=666, step_ev=0.1)
+CONTINUUM_FWHM_EV = 2.0  # of its steps
 L2_FROM_ABOVE_L3_EV = 5.5  # between the two in every file; the lines are 10 to 12 eV apart
 SHIFTS_EV = np.arange(-6.0, 6.05, 0.1)
 SETTINGS = Spectra(techniques={"EELS": {"gaussian_fwhm_ev": 0.7, "edges": [EDGE]}})
@@ -142,8 +148,22 @@ def overlap(measured: np.ndarray, simulated: np.ndarray) -> tuple[float, float]:
     return cosine(best), float(best)
 
 
+def without_continuum(edge: np.ndarray) -> np.ndarray:
+    """Standard form of an edge on ``GRID``, the steps of its continuum at its own maxima."""
+    found = features(edge - edge[GRID.energies_ev < WINDOW_EV[0]].mean())
+    entry = EdgeEntry(
+        grid=GRID,
+        window_ev=WINDOW_EV,
+        continuum=Continuum(l3_ev=found.l3_ev, l2_ev=found.l2_ev, fwhm_ev=CONTINUUM_FWHM_EV),
+        reference=Reference(
+            compound={"Mn": 1}, feature="peak", energy_ev=found.l3_ev, source="the edge itself"
+        ),
+    )
+    return standard.form(edge, entry)
+
+
 def measured_edges(folder: str | Path) -> dict[str, np.ndarray]:
-    """File name -> edge on ``GRID``, its lowest tenth taken off, area 1 over the window.
+    """File name -> edge on ``GRID`` in standard form.
 
     The files are read off plots: an energy may stand there twice, its intensities are averaged.
     """
@@ -151,9 +171,7 @@ def measured_edges(folder: str | Path) -> dict[str, np.ndarray]:
     for path in sorted(Path(folder).glob("Data*.csv")):
         energy, intensity = pd.read_csv(path, encoding="utf-8-sig").dropna().to_numpy(float).T
         spectrum = pd.Series(intensity).groupby(energy).mean()
-        placed = np.interp(GRID.energies_ev, spectrum.index, spectrum)
-        flat = np.clip(placed - np.quantile(intensity, 0.1), 0, None)
-        out[path.stem] = normalise(GRID.energies_ev, flat, WINDOW_EV)
+        out[path.stem] = without_continuum(np.interp(GRID.energies_ev, spectrum.index, spectrum))
     return out
 
 
@@ -182,7 +200,7 @@ def multiplet_raw(gpaw: Mapping[str, xr.Dataset], settings: Multiplet) -> dict[s
 def edges(
     raw: Mapping[str, xr.Dataset], measured: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Compound -> edge on ``GRID``, area 1 over the window.
+    """Compound -> edge on ``GRID`` in standard form.
 
     Relative axes get one constant for all compounds: L3 of ``GPAW_ORIGIN`` as measured.
     """
@@ -236,7 +254,7 @@ def humps(found: Features) -> np.ndarray:
         np.exp(-((GRID.energies_ev - e) ** 2) / (2 * sigma_ev**2))
         for e in (found.l3_ev, found.l2_ev)
     )
-    return normalise(GRID.energies_ev, 2 * l3 + l2, WINDOW_EV)
+    return without_continuum(2 * l3 + l2)
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -294,7 +312,7 @@ def stored(folder: str | Path) -> dict[str, xr.Dataset]:
 def _mean(channels: xr.Dataset, constant_ev: float) -> np.ndarray:
     threshold_ev = float(channels["core_level_shift_ev"].mean()) + constant_ev
     sites = broadened(channels, EDGE, "EELS", SETTINGS, GRID, constant_ev, threshold_ev)
-    return normalise(GRID.energies_ev, sites.mean(axis=0), WINDOW_EV)
+    return without_continuum(sites.mean(axis=0))
 
 
 def _row(found: Features) -> dict[str, float]:
