@@ -388,6 +388,7 @@ def test_a_fault_of_a_run_is_its_result(fault, nmc, reference, tmp_path):
     edit, reason = FAULTS[fault]
     raw = simulated(edit, nmc, reference, tmp_path)
     assert raw.attrs["status"] == "failed"
+    assert len(raw.attrs["binary_sha256"]) == 64  # what failed is known, too
     with pytest.raises(NotConvergedError, match=reason):
         raise NotConvergedError(raw.attrs["reason"])
 

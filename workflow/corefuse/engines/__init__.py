@@ -85,6 +85,10 @@ class Engine(ABC):
         """
         ...
 
+    def binaries(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        """Attributes that name the user's programs it runs; none unless an engine has some."""
+        return {}
+
     def settings_for(self, edge: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """What of the settings decides the result of a site at this edge.
 
@@ -222,6 +226,7 @@ def provenance(engine: Engine, job: Job) -> dict[str, str | int]:
         "engine_version": engine.version(),
         "engine_revision": engine.revision,
         "parameters": files.dumps(dict(job.settings)),
+        **engine.binaries(job.settings),
     }
 
 

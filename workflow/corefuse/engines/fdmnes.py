@@ -70,6 +70,10 @@ class FdmnesEngine(Engine):
         self.run(folder)
         return str(self.parse(folder).attrs["binary_version"])
 
+    def binaries(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        """Path and hash of the program, its module and image."""
+        return external.provenance(settings["command"], KEY)
+
     def settings_for(self, edge: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """Of the radii and the excited edges, those of this edge."""
         return external.deciding(settings) | {
@@ -135,7 +139,6 @@ class FdmnesEngine(Engine):
             converged=1,
             scf_iterations=max((run.log.cycles for run in runs), default=0),
             binary_version=runs[0].log.version if runs else "",
-            **external.provenance(settings["command"], KEY),
         )
 
     def read_log(self, folder: Path) -> str:

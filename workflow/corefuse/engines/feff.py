@@ -71,6 +71,10 @@ class FeffEngine(Engine):
         self.run(folder)
         return str(self.parse(folder).attrs["binary_version"])
 
+    def binaries(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        """Path and hash of the program, its module and image."""
+        return external.provenance(settings["command"], KEY)
+
     def settings_for(self, edge: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """The physics, the same for all edges."""
         return external.deciding(settings)
@@ -158,7 +162,6 @@ class FeffEngine(Engine):
             converged=int(settings["scf_radius_angstrom"] is not None),
             scf_iterations=max(iterations),
             binary_version=low.version,
-            **external.provenance(settings["command"], KEY),
         )
 
     def read_log(self, folder: Path) -> str:
