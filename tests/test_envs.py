@@ -1,6 +1,9 @@
 import ast
+import hashlib
 import importlib.metadata
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -91,6 +94,30 @@ def test_torch_is_the_version_that_comes_without_cuda():
 def test_setup_installs_torch_before_the_rest():
     script = (ROOT / "envs" / "setup.sh").read_text()
     assert 0 < script.index("'^torch=='") < script.index("-r envs/requirements.lock")
+
+
+def test_set_up_on_ubuntu_says_in_one_line_that_there_is_no_browser(tmp_path):
+    """Chromium is a snap there; everything else stands, and nothing is installed."""
+    tools, venv = tmp_path / "tools", tmp_path / "venv"
+    tools.mkdir()
+    venv.mkdir()
+    for tool in ("bash", "cat", "cut", "dirname", "grep", "mktemp", "rm", "sha256sum"):
+        (tools / tool).symlink_to(shutil.which(tool))
+    of_run = ("requirements.lock", "siteconfig.py", "setup.sh")
+    for stamp, files in (("", of_run), ("test-", ("requirements-test.lock",))):
+        content = b"".join((ROOT / "envs" / name).read_bytes() for name in files)
+        (venv / f".set-up-{stamp}{hashlib.sha256(content).hexdigest()[:16]}").touch()
+    (tmp_path / "os-release").write_text('NAME="Ubuntu"\nID=ubuntu\nID_LIKE=debian\n')
+    where = {"PATH": tools, "COREFUSE_VENV": venv, "OS_RELEASE": tmp_path / "os-release"}
+    done = subprocess.run(
+        ["bash", ROOT / "envs" / "setup.sh", "test"],
+        env={name: str(value) for name, value in where.items()},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert "no Chromium but a snap" in line and "on PATH" in line
 
 
 def test_the_oracle_of_the_tests_is_pinned_and_no_part_of_a_run():
