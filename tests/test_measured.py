@@ -329,7 +329,8 @@ def test_a_raw_edge_is_told_from_its_background(oxygen, table):
             rows(
                 np.r_[np.arange(425, 515, 0.3), ENERGY],
                 np.r_[20 * (np.arange(425, 515, 0.3) / 500) ** -3, raw],
-            )
+            ),
+            background="mean",
         )
     taken = oxygen(rows(ENERGY, raw), background="power_law", background_window_ev=(515, 525))
     above = (taken.energy_ev > 528) & (taken.energy_ev < 550)
@@ -408,10 +409,31 @@ def test_an_xas_glitch_is_noted_and_a_white_line_is_not(table, tmp_path):
         spectrum = {"edge": "Ni K", "technique": "XAS", "file": str(tmp_path / "ni.csv")}
         return load(MeasuredSpectrum(**spectrum, mode="TFY"), table).notes
 
-    assert notes(mu) == ("detected by TFY",)
+    detected, caveat = notes(mu)[-2:]
+    assert detected == "detected by TFY"
+    assert "over-absorption" in caveat
     spoilt = mu.copy()
     spoilt[80] += 0.4
-    assert notes(spoilt)[0] == f"glitches at {energy[80]:.1f} eV"
+    assert f"glitches at {energy[80]:.1f} eV" in notes(spoilt)
+
+
+def test_xas_gets_its_pre_edge_line_unless_it_has_been_normalised(table, tmp_path):
+    energy = np.arange(480, 565, 0.3)
+    sloped = edge_shape(energy) + 3 - 0.008 * (energy - 520)
+
+    def form(from_ev, intensity, technique="XAS", **asked):
+        kept = energy > from_ev
+        np.savetxt(tmp_path / "o.csv", np.c_[energy, intensity][kept], delimiter=",")
+        one = {"edge": "O K", "technique": technique, "file": str(tmp_path / "o.csv"), **asked}
+        return prepare(read(MeasuredSpectrum(**one), table), table["O K"])
+
+    clean = form(480, edge_shape(energy))
+    assert form(480, sloped) == pytest.approx(clean, abs=0.002)
+    assert np.abs(form(480, sloped, background="mean") - clean).max() > 0.005
+    assert np.abs(form(516, sloped) - clean).max() > 0.005
+    assert form(516, edge_shape(energy)) == pytest.approx(clean, abs=0.002)
+    extracted = form(480, sloped, "EELS")
+    assert extracted == pytest.approx(form(480, sloped, background="mean"), abs=1e-9)
 
 
 @pytest.mark.parametrize("scale", [1.0, 40.0])

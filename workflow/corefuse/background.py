@@ -92,10 +92,16 @@ def mean(energy_ev: np.ndarray, counts: np.ndarray, window_ev: tuple[float, floa
 METHODS = {"mean": mean, "line": line, "power_law": power_law}
 
 
+def is_long_enough(energy_ev: np.ndarray, window_ev: tuple[float, float]) -> bool:
+    """Whether an axis (n,) has the points and the length in a window that a fit needs."""
+    covered = energy_ev[(energy_ev >= window_ev[0]) & (energy_ev <= window_ev[1])]
+    return covered.size >= MIN_POINTS and bool(np.ptp(covered) >= MIN_LENGTH_EV)
+
+
 def _inside(energy_ev: np.ndarray, window_ev: tuple[float, float]) -> np.ndarray:
     inside = (energy_ev >= window_ev[0]) & (energy_ev <= window_ev[1])
     covered = energy_ev[inside]
-    if covered.size < MIN_POINTS or covered[-1] - covered[0] < MIN_LENGTH_EV:
+    if not is_long_enough(energy_ev, window_ev):
         there = f"{covered[-1] - covered[0]:.1f} eV" if covered.size else "nothing"
         raise SpectrumError(
             f"the fit from {window_ev[0]:g} to {window_ev[1]:g} eV has {covered.size} points "

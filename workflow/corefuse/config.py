@@ -539,8 +539,10 @@ class MeasuredSpectrum(Section):
     crop_ev: tuple[float, float] | None = Field(
         None, description="part of a file with several edges to take, true energies"
     )
-    background: Literal["mean", "line", "power_law"] = Field(
-        "mean", description="taken off below the edge; power_law is for raw EELS, line for XAS"
+    background: Literal["mean", "line", "power_law"] | None = Field(
+        None,
+        description="taken off below the edge: power_law of raw EELS, line, or mean of what is off "
+        "already; null: line of XAS that has a pre-edge, else mean",
     )
     background_window_ev: tuple[float, float] | None = Field(
         None, description="where it is fitted, true energies; null: up to 40 eV below the window"

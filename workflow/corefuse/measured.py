@@ -32,6 +32,8 @@ CLIPPED_POINTS = 4  # equal and highest, side by side: a full detector
 NEGATIVE_SHARE, NEGATIVE_DEPTH = 0.2, 0.05  # of the window's points, of its maximum
 GLITCH = 12.0  # of the typical difference from what the neighbours say
 GLITCH_HEIGHT = 0.03  # of the edge
+FLUORESCENCE = ("TFY", "PFY", "HERFD")
+OVER_ABSORPTION = "fluorescence: over-absorption lowers strong lines, which is not corrected"
 POWER_LAW_EV = (-40.0, -5.0)  # from the start of the window: clear of what the resolution smears
 
 
@@ -84,6 +86,7 @@ def _load(measured: MeasuredSpectrum, edge_table: EdgeTable) -> Measured:
     _check_covers_edge(recorded.energy, measured, entry, unit)
     raw = _cropped(raw, measured.crop_ev)
     _check_not_clipped(raw, entry)
+    measured = measured.model_copy(update={"background": _method(raw, measured, entry)})
     spectrum, std = _without_background(raw, measured, entry)
     if measured.low_loss:
         low = low_loss(measured.low_loss, scale)
@@ -102,6 +105,7 @@ def _load(measured: MeasuredSpectrum, edge_table: EdgeTable) -> Measured:
     if measured.technique == "XAS":
         notes += _glitches(spectrum, entry)
         notes += (f"detected by {measured.mode}",) if measured.mode else ()
+        notes += (OVER_ABSORPTION,) if measured.mode in FLUORESCENCE else ()
     else:
         beam_kv = measured.beam_kv or recorded.beam_kv
         notes += (f"{beam_kv:g} kV",) if beam_kv else ()
@@ -354,6 +358,18 @@ def _cropped(spectrum: Spectrum, crop_ev: tuple[float, float] | None) -> Spectru
     return Spectrum(spectrum.energy_ev[inside], spectrum.intensity[inside])
 
 
+def _method(raw: Spectrum, measured: MeasuredSpectrum, entry: EdgeEntry) -> str:
+    """The background that is asked for, else a pre-edge line of XAS if it has the length for one.
+
+    XAS without a pre-edge has been normalised before, as extracted EELS edges have.
+    """
+    if measured.background:
+        return measured.background
+    window_ev = measured.background_window_ev or default_window("line", entry)
+    lined = measured.technique == "XAS" and background.is_long_enough(raw.energy_ev, window_ev)
+    return "line" if lined else "mean"
+
+
 def _without_background(
     raw: Spectrum, measured: MeasuredSpectrum, entry: EdgeEntry
 ) -> tuple[Spectrum, np.ndarray]:
@@ -378,7 +394,10 @@ def _to_unit_step(
     near = (energy_ev >= entry.window_ev[0]) & (energy_ev <= entry.window_ev[1])
     e0_ev = float(energy_ev[near][np.argmax(np.gradient(flat[near], energy_ev[near]))])
     length_ev = float(energy_ev[-1]) - e0_ev
-    step = background.edge_step(energy_ev, flat, e0_ev, (POST_EDGE_FROM * length_ev, length_ev))
+    post_ev = POST_EDGE_FROM * length_ev, length_ev
+    if not background.is_long_enough(energy_ev - e0_ev, post_ev):
+        return spectrum, std, f"edge at {e0_ev:.1f} eV, its post-edge is too short to tell its step"
+    step = background.edge_step(energy_ev, flat, e0_ev, post_ev)
     if step <= 0:
         return spectrum, std, f"edge at {e0_ev:.1f} eV, its post-edge lies below its pre-edge"
     below = energy_ev < e0_ev - PRE_EDGE_EV
