@@ -419,7 +419,7 @@ def test_an_xas_glitch_is_noted_and_a_white_line_is_not(table, tmp_path):
 
 def test_xas_gets_its_pre_edge_line_unless_it_has_been_normalised(table, tmp_path):
     energy = np.arange(480, 565, 0.3)
-    sloped = edge_shape(energy) + 3 - 0.008 * (energy - 520)
+    sloped = edge_shape(energy) + 3 + 0.006 * (energy - 520)
 
     def form(from_ev, intensity, technique="XAS", **asked):
         kept = energy > from_ev
