@@ -314,10 +314,9 @@ def check_is_edge(spectrum: Spectrum, edge: str, edge_table: EdgeTable) -> None:
     low, high = expected_ev - LOOK_BELOW_EV, max(entry.window_ev[1], expected_ev + NEAR_EV)
     near = (energy_ev >= low) & (energy_ev <= high)
     around = (energy_ev >= low) & (energy_ev <= high + LOOK_BELOW_EV)
-    flat = (
-        spectrum.intensity
-        - background.mean(energy_ev, spectrum.intensity, (low, low + PRE_EDGE_EV)).values
-    )
+    first_ev = max(low, float(energy_ev[0]))
+    below = first_ev, min(first_ev + PRE_EDGE_EV, entry.window_ev[0])
+    flat = spectrum.intensity - background.mean(energy_ev, spectrum.intensity, below).values
     top_ev, top = _highest(energy_ev[near], flat[near])
     cut_off = energy_ev[near][-1] - top_ev < CUT_OFF_EV
     if cut_off or top < FAINT * flat[around].max():
