@@ -11,7 +11,7 @@ import toy
 import yaml
 from pymatgen.core import Lattice, Structure
 
-from corefuse import config, edge_table, engines, rawdata
+from corefuse import checks, config, edge_table, engines, rawdata
 from corefuse.calibration import calibrate
 from corefuse.config import Spectra
 from corefuse.spectra import process
@@ -156,7 +156,11 @@ def test_every_engine_is_on_the_page(page):
 
 
 def test_the_configs_on_the_page_are_valid(page):
-    simulation, commands, _ = blocks(page, "yaml")
+    simulation, slurm, commands, _ = blocks(page, "yaml")
+    alone = config.Simulation.model_validate(
+        yaml.safe_load(slurm)["simulation"] | {"edges": {"O K": "fdmnes"}}
+    )
+    assert checks.job_minutes("fdmnes", alone) <= 1 + 24 * 60 + checks.SPARE_MINUTES
     found = config.Simulation.model_validate(yaml.safe_load(simulation)["simulation"])
     assert found.fdmnes.command.run == ["/opt/fdmnes/fdmnes_linux64"]
     assert not found.fdmnes.pbe
