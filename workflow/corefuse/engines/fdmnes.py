@@ -253,18 +253,22 @@ class Log:
         levels = self.fermi_levels_ev
         return levels[min(place, len(levels) - 1)] if levels else np.nan
 
-    def atoms(self, number: int | None, element: str) -> list[int]:
-        """The set with that number; where a spectrum has none, its element has one set only.
+    def atoms(self, element: str, site: int | None, number: int | None) -> list[int]:
+        """The set of that site, or the one with that number; without both, the element's only one.
 
         Raises
         ------
         NotConvergedError
-            There is no such set.
+            There is no such set, or it is not clear which.
         """
-        for name, (z, atoms) in self.sets.items():
-            if z == Element(element).Z and number in (None, name):
-                return atoms
-        raise NotConvergedError(f"{NAME}_bav.txt does not tell which atoms are equivalent")
+        of_element = {n: atoms for n, (z, atoms) in self.sets.items() if z == Element(element).Z}
+        if site is not None:
+            found = [atoms for atoms in of_element.values() if site in atoms]
+        else:
+            found = [atoms for n, atoms in of_element.items() if number in (None, n)]
+        if len(found) != 1:
+            raise NotConvergedError(f"{NAME}_bav.txt does not tell which atoms are equivalent")
+        return found[0]
 
 
 def read_log(path: Path, scf: bool) -> Log:
@@ -448,7 +452,9 @@ def read_run(folder: Path, edge: str, site: int | None, settings: Mapping[str, A
         zero_ev = spectrum.edge_energy_ev if settings["energpho"] else 0.0
         _check_reach(spectrum.energy_ev[-1] - zero_ev, settings["range_ev"])
         together = spectrum.equivalent_atoms
-        atoms = [] if site is not None and together else log.atoms(number, EDGES[edge].element)
+        atoms = (
+            [] if site is not None and together else log.atoms(EDGES[edge].element, site, number)
+        )
         found.append(
             Absorption(
                 edge=EDGES[edge],
