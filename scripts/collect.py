@@ -1,15 +1,15 @@
-"""Site results of each structure put together: raw/<engine>/sites/<id>/ -> raw/<engine>/<id>.nc."""
+"""Site results of a structure put together: raw/<engine>/sites/<id>/ -> raw/<engine>/<id>.nc."""
 
 from pathlib import Path
 
 from corefuse import files, rawdata
 
-batches: dict[str, list[Path]] = {}
-for path in map(Path, snakemake.input):
-    batches.setdefault(path.parent.name, []).append(path)
-for output in snakemake.output:
-    of_structure = batches[Path(output).stem]
-    site_files = [path.parent / name for path in of_structure for name in files.read_json(path)]
-    runs = [files.read_netcdf(path) for path in site_files]
-    whole = rawdata.collect(runs, Path(output).stem, snakemake.wildcards.engine)
-    files.write_netcdf(output, whole)
+w = snakemake.wildcards
+runs = [
+    files.read_netcdf(Path(path).parent / site["file"]).assign_attrs(
+        multiplicity=site["multiplicity"]
+    )
+    for path in snakemake.input
+    for site in files.read_json(path)
+]
+files.write_netcdf(snakemake.output[0], rawdata.collect(runs, w.structure_id, w.engine))

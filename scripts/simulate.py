@@ -1,27 +1,25 @@
 """One structure through one engine, or taken: structures/<id>.json -> raw/<engine>/<id>.nc."""
 
 import json
-import shutil
 import sys
 from pathlib import Path
 
-from corefuse import engines, files, launch, rawdata, stored, structures
+from corefuse import attempts, engines, files, launch, rawdata, stored, structures, watch
 
+limits = watch.limits_of_job(snakemake.resources)
 given, target, text = snakemake.input, Path(snakemake.output[0]), snakemake.params.section
 engine, name = engines.get(snakemake.wildcards.engine), snakemake.wildcards.structure_id
 digest = stored.raw_digest(engine, text, [given.structure, *given.raw, *given.resources])
 place = snakemake.params.stored, f"raw/{engine.name}/{name}.nc"
 with files.alone(target, digest) as made:
     if not made and not stored.take(*place, digest, target):
-        section, scratch = json.loads(text), target.with_suffix(".scratch")
+        section = json.loads(text)
         edges, settings = tuple(section["edges"]), section["settings"]
         crystal, shared = structures.read(given.structure), Path(snakemake.params.shared)
         others = {Path(p).parent.name: files.read_netcdf(p) for p in given.raw}
         launcher = launch.launcher(snakemake.resources)
         job = engines.Job(name, crystal, edges, settings, shared, raw=others, launcher=launcher)
-        raw = engines.simulate(engine, job, scratch)
+        log = Path(snakemake.log[0])
+        raw = attempts.simulate(engine, job, target, digest, limits, log)
         for row in rawdata.warnings(raw):
             print(f"corefuse: {row['structure_id']}: {row['warning']}", file=sys.stderr)
-        Path(snakemake.log[0]).write_text(engine.read_log(scratch))
-        files.write_netcdf(target, raw)
-        shutil.rmtree(scratch)

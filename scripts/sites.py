@@ -1,11 +1,13 @@
 """One batch of absorbing sites: structures/<id>.json -> raw/<engine>/sites/<id>/*.nc."""
 
 import json
+from functools import partial
 from pathlib import Path
 
-from corefuse import engines, files, launch, sites, structures
+from corefuse import engines, files, launch, sites, structures, watch
 from corefuse.config import Sites
 
+limits = watch.limits_of_job(snakemake.resources)
 w, section = snakemake.wildcards, json.loads(snakemake.params.section)
 job = engines.Job(
     structure_id=w.structure_id,
@@ -17,10 +19,11 @@ job = engines.Job(
     launcher=launch.launcher(snakemake.resources),
 )
 select = Sites.model_validate_json(snakemake.params.select)
-picks = sites.select(job.structure, job.edges, select)[int(w.batch) :: int(w.batches)]
+picks = sites.batch(sites.select(job.structure, job.edges, select), int(w.batch), select)
 log, output = Path(snakemake.log[0]), Path(snakemake.output[0])
 with log.open("w", buffering=1) as out:
-    names = sites.run_batch(
-        engines.get(w.engine), job, picks, output.parent, log.parent, lambda s: print(s, file=out)
+    say = partial(print, file=out)
+    done = sites.run_batch(
+        engines.get(w.engine), job, picks, output.parent, log.parent, limits, say
     )
-files.write_json(output, names)
+files.write_json(output, done)

@@ -80,7 +80,7 @@ def test_attempts_of_all_sites_are_kept_and_counted():
     records = [{"converged": False, "reason": "SCF"}, {"converged": True, "reason": ""}]
     runs = [
         rawdata.build([_channel("O K", site)], AXIS).assign_attrs(
-            edge="O K", site=site, log="", attempts=json.dumps(records[site:])
+            edge="O K", site=site, log="", multiplicity=1.0, attempts=json.dumps(records[site:])
         )
         for site in (0, 1)
     ]

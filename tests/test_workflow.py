@@ -88,8 +88,8 @@ def test_core_holes_go_in_batches_that_know_their_structure_only(fresh):
         for name, content in (("holes", config), ("more_holes", more))
     )
     before, after = planned(few), planned(many)
-    assert (before["begin"], before["sites"], before["collect"]) == (4, 8, 1)
-    assert (after["begin"], after["sites"], after["collect"]) == (5, 10, 1)
+    assert (before["begin"], before["sites"], before["collect"]) == (4, 8, 4)
+    assert (after["begin"], after["sites"], after["collect"]) == (5, 10, 5)
     batches = [set(re.findall(r"output: (\S+/batch-\S+json)", d.stdout)) for d in (few, many)]
     assert batches[0] < batches[1]
 

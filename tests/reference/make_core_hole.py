@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from corefuse import config, engines, files, plan, rawdata, sites, structures
+from corefuse import config, engines, files, plan, rawdata, sites, structures, watch
 
 EDGE = "O K"
 CELLS = ("LiCoO2-4fu-d0-li100-pristine", "NMC211-4fu-d0-li100-pristine")
@@ -53,8 +53,11 @@ def by_sites(engine, job, settings, folder):
         engine.begin(job, folder / "begin", start)
     picks = sites.select(job.structure, job.edges, settings)
     job = engines.Job(**vars(job) | {"start": start})
-    names = sites.run_batch(engine, job, picks, folder, folder / "logs", print)
-    runs = [files.read_netcdf(folder / name) for name in names]
+    done = sites.run_batch(engine, job, picks, folder, folder / "logs", watch.Limits(), print)
+    runs = [
+        files.read_netcdf(folder / site["file"]).assign_attrs(multiplicity=site["multiplicity"])
+        for site in done
+    ]
     return rawdata.collect(runs, job.structure_id, engine.name)
 
 

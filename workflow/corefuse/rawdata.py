@@ -12,6 +12,7 @@ states are bound, the axis is absolute, and some Lorentzian width is in it alrea
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
@@ -19,6 +20,7 @@ import numpy as np
 import xarray as xr
 
 STEP_EV = 0.05
+COVERED = 0.5  # of an edge's sites that must have a result for a structure to count
 BELOW_EV = 5.0  # room below the zero for thermally emptied states
 
 
@@ -239,23 +241,32 @@ def _all_attempts(of_sites: Iterable[str]) -> str:
 def collect(runs: Sequence[xr.Dataset], structure_id: str, engine: str) -> xr.Dataset:
     """A structure's raw dataset from those of its sites; ``failed_sites`` lists those without one.
 
-    An edge none of whose sites has a result makes the whole structure failed; no site at all is a
-    structure without the elements.
+    Each run has the attribute ``multiplicity``, the number of sites that it stands for. A structure
+    of which an edge has results for less than :data:`COVERED` of its sites has failed; no site at
+    all is a structure without the elements.
     """
-    done = [run for run in runs if run.attrs["status"] == "ok"]
+    done = [
+        run.assign_coords(multiplicity=("channel", [run.attrs["multiplicity"]]))
+        for run in runs
+        if run.attrs["status"] == "ok"
+    ]
     failures = [
         {name: run.attrs[name] for name in ("edge", "reason", "log")}
         | {"site": int(run.attrs["site"])}
         for run in runs
         if run.attrs["status"] != "ok"
     ]
-    lost = {f["edge"] for f in failures} - {run.attrs["edge"] for run in done}
-    if lost:
-        reasons = [f"{f['edge']} {f['site']}: {f['reason']}" for f in failures if f["edge"] in lost]
-        whole = failed("; ".join(reasons))
+    reasons = [
+        f"{edge}: {share:.0%} of its sites have a result, {COVERED:.0%} are needed; site "
+        + "; ".join(f"{f['site']}: {f['reason']}" for f in failures if f["edge"] == edge)
+        for edge, share in _covered(runs).items()
+        if share < COVERED
+    ]
+    if reasons:
+        whole = failed(". ".join(reasons))
     elif done:
         whole = join(done)
-        for name in ("edge", "site", "log"):
+        for name in ("edge", "site", "log", "multiplicity"):
             del whole.attrs[name]
     else:
         whole = build([], energy_axis(0.0))
@@ -265,6 +276,16 @@ def collect(runs: Sequence[xr.Dataset], structure_id: str, engine: str) -> xr.Da
         failed_sites=json.dumps(failures),
         sites=len(runs),
     )
+
+
+def _covered(runs: Sequence[xr.Dataset]) -> dict[str, float]:
+    """Share of each edge's sites that have a result."""
+    every: Counter[str] = Counter()
+    done: Counter[str] = Counter()
+    for attrs in (run.attrs for run in runs):
+        every[attrs["edge"]] += attrs["multiplicity"]
+        done[attrs["edge"]] += attrs["multiplicity"] * (attrs["status"] == "ok")
+    return {edge: done[edge] / n for edge, n in every.items()}
 
 
 def of_edge(raw: xr.Dataset, edge: str) -> xr.Dataset:

@@ -1,30 +1,25 @@
 """Site by site: which absorbers of a structure are computed, in which batch, and what is kept.
 
-A batch is one job on the cluster. Each site's result is written as it finishes, under a name that
-hashes everything it depends on, so a batch that dies resumes at the next site and a site that is
-there is never computed again.
+A batch is one job on the cluster. Each site runs in a process of its own that is ended before it
+takes the job's memory or time from the others. Its result is written as it finishes, under a name
+that hashes everything it depends on, so a batch that dies resumes at the next site and a site that
+is there is never computed again.
 """
 
 from __future__ import annotations
 
 import hashlib
-import shutil
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import spglib
-import xarray as xr
 from pymatgen.core import Structure
 
-from corefuse import engines, files
+from corefuse import attempts, engines, files, watch
 from corefuse.config import Sites
 from corefuse.edges import EDGES
-from corefuse.errors import InputError, NotConvergedError
-
-DEATHS = 2  # a site at which the job died so often is set aside: the rest gets done
 
 
 @dataclass(frozen=True)
@@ -50,18 +45,26 @@ def select(structure: Structure, edges: Sequence[str], settings: Sites) -> list[
     return picks
 
 
+def batch(picks: Sequence[Pick], number: int, settings: Sites) -> Sequence[Pick]:
+    """The picks of one batch, counted from 0: full ones come first, symmetry may leave none."""
+    first = number * settings.sites_per_job
+    return picks[first : first + settings.sites_per_job]
+
+
 def run_batch(
     engine: engines.Engine,
     job: engines.Job,
     picks: Sequence[Pick],
     folder: Path,
     logs: Path,
+    limits: watch.Limits,
     say: Callable[[str], object],
-) -> list[str]:
-    """Compute the sites that are not there yet; names of all their files in ``folder``.
+) -> list[dict[str, str | float]]:
+    """Compute the sites that are not there yet; file (in ``folder``) and multiplicity of each site.
 
-    ``job`` is the structure's; ``logs`` gets the engine's output of each site. A site at which the
-    job was killed or broke ``DEATHS`` times becomes a failed one that says so.
+    ``job`` is the structure's; ``logs`` gets the engine's output of each site. ``limits`` are those
+    of the whole batch: every site gets an even share of the time that is left. A site that fails in
+    all :data:`corefuse.attempts.ATTEMPTS` becomes a failed one that says why.
 
     Raises
     ------
@@ -70,44 +73,46 @@ def run_batch(
     InputError
         The engine can't run at all, as without its program.
     """
-    names, broken = [], []
-    for number, pick in enumerate(picks, 1):
-        edge, site = pick.absorber.edge, pick.absorber.site
-        of_site = replace(job, edges=(edge,), absorber=pick.absorber)
-        name = f"{EDGES[edge].id}-{site}-{digest(engine, of_site)}.nc"
-        names.append(name)
-        label = f"site {number} of {len(picks)}: {edge} {site}"
-        log = logs / f"{EDGES[edge].id}-{site}.log"
+    sites = {_file_name(engine, job, pick): pick for pick in picks}
+    # what has failed before comes last, as it may take the whole job with it
+    order = sorted(sites, key=lambda name: attempts.made(folder / name, name))
+    broken = []
+    for number, name in enumerate(order):
+        absorber = sites[name].absorber
+        label = f"site {number + 1} of {len(picks)}: {absorber.edge} {absorber.site}"
+        log = logs / f"{EDGES[absorber.edge].id}-{absorber.site}.log"
+        share = limits.share(sum(not (folder / left).exists() for left in order[number:]) or 1)
         try:
             with files.alone(folder / name, name):
-                said = _finish(engine, of_site, pick.multiplicity, folder / name, log)
-        except InputError:
-            raise  # every site would say the same
-        except Exception as fault:  # one site must not stop thousands; it is raised below
-            said = f"{type(fault).__name__}: {fault}"
+                of_site = replace(job, edges=(absorber.edge,), absorber=absorber)
+                said = _finish(engine, of_site, folder / name, log, share)
+        except watch.StoppedError as fault:  # one site must not stop thousands
+            said = f"{fault}, to be tried again"
             broken.append(f"{label}: {fault}; see {log}")
         say(f"{label}: {said}")
     if broken:
         raise RuntimeError("\n".join(broken))
-    return names
+    return [{"file": name, "multiplicity": pick.multiplicity} for name, pick in sites.items()]
 
 
 def _finish(
-    engine: engines.Engine, job: engines.Job, multiplicity: float, path: Path, log: Path
+    engine: engines.Engine, job: engines.Job, path: Path, log: Path, limits: watch.Limits
 ) -> str:
     """Compute one site into ``path`` unless it is there; what came of it."""
     if path.exists():
         return "there already"
-    raw, absorber = _attempt(engine, job, path, log), job.absorber
+    absorber = job.absorber
     assert absorber is not None
-    ended_well = raw.attrs["status"] == "ok"
-    if ended_well:
-        raw = raw.assign_coords(multiplicity=("channel", [multiplicity]))
     about = {"edge": absorber.edge, "site": absorber.site, "log": str(log)}
-    files.write_netcdf(path, raw.assign_attrs(about))
-    if ended_well:
-        _deaths_file(path).unlink(missing_ok=True)
-    return f"{raw.attrs['status']} {raw.attrs['reason']} {_seconds(raw)}".strip()
+    raw = attempts.simulate(engine, job, path, path.name, limits, log, about)
+    seconds = raw.attrs.get("wall_seconds", 0)
+    return f"{raw.attrs['status']} {raw.attrs['reason']} {seconds:.0f} s"
+
+
+def _file_name(engine: engines.Engine, job: engines.Job, pick: Pick) -> str:
+    edge, site = pick.absorber.edge, pick.absorber.site
+    of_site = replace(job, edges=(edge,), absorber=pick.absorber)
+    return f"{EDGES[edge].id}-{site}-{digest(engine, of_site)}.nc"
 
 
 def digest(engine: engines.Engine, job: engines.Job) -> str:
@@ -120,49 +125,6 @@ def digest(engine: engines.Engine, job: engines.Job) -> str:
         f"{engine.name} {engine.revision}",
     )
     return hashlib.sha256("\n".join(content).encode()).hexdigest()[:16]
-
-
-def _attempt(engine: engines.Engine, job: engines.Job, path: Path, log: Path) -> xr.Dataset:
-    """Run a site, unless its structure has no start or the job died at it too often already."""
-    scratch, deaths = path.with_suffix(".scratch"), _deaths_file(path)
-    died = int(deaths.read_text()) if deaths.exists() else 0
-    for parent in (log.parent, path.parent):
-        parent.mkdir(parents=True, exist_ok=True)
-    if why := engines.why_not_begun(job.start):
-        return _failed(engine, job, why)
-    if died >= DEATHS:
-        if not log.exists():  # it was killed, and only the engine could say anything
-            log.write_text(engine.read_log(scratch))
-        why = NotConvergedError(
-            f"the job died {died} times at this site: killed for memory or time, or broken; "
-            f"to try again delete {path}"
-        )
-        return _failed(engine, job, why)
-    log.unlink(missing_ok=True)
-    deaths.write_text(str(died + 1))  # stays if the process is killed
-    try:
-        raw = engines.simulate(engine, job, scratch)
-    except (KeyboardInterrupt, InputError):
-        deaths.write_text(str(died))  # not the site's fault
-        raise
-    except Exception:
-        log.write_text(f"{engine.read_log(scratch)}\n{traceback.format_exc()}")
-        raise
-    log.write_text(engine.read_log(scratch))
-    shutil.rmtree(scratch)
-    return raw
-
-
-def _failed(engine: engines.Engine, job: engines.Job, why: NotConvergedError) -> xr.Dataset:
-    return engines.failed(why).assign_attrs(engines.provenance(engine, job))
-
-
-def _deaths_file(path: Path) -> Path:
-    return path.with_suffix(".deaths")
-
-
-def _seconds(raw: xr.Dataset) -> str:
-    return f"{raw.attrs['wall_seconds']:.0f} s" if "wall_seconds" in raw.attrs else ""
 
 
 def _each(structure: Structure, atoms: list[int], settings: Sites) -> dict[int, float]:

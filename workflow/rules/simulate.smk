@@ -88,13 +88,13 @@ rule sites:
 
 rule collect:
     input:
-        lambda w: [b for s in SPECS for b in batches_of(w.engine, s)],
+        lambda w: batches_of(w.engine, w.structure_id),
     output:
-        expand(P("raw/{{engine}}/{structure_id}.nc"), structure_id=SPECS),
+        P("raw/{engine}/{structure_id}.nc"),
     log:
-        P.log("collect/{engine}"),
+        P.log("collect/{engine}/{structure_id}"),
     benchmark:
-        P.benchmark("collect/{engine}")
+        P.benchmark("collect/{engine}/{structure_id}")
     wildcard_constraints:
         engine=one_of(SITE_ENGINES),
     conda:

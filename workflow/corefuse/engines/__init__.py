@@ -168,8 +168,18 @@ def begin(engine: Engine, job: Job, folder: Path, start: Path) -> None:
         try:
             _check_structure(job)
             engine.begin(job, folder, partial)
-        except NotConvergedError as err:
-            partial.write_text(NOT_BEGUN + files.dumps([str(err), err.facts]))
+        except NotConvergedError as why:
+            _write_reason(partial, why)
+
+
+def set_aside(start: Path, why: NotConvergedError) -> None:
+    """Make a start file that is none and says why, atomically."""
+    with files.atomic(start) as partial:
+        _write_reason(partial, why)
+
+
+def _write_reason(start: Path, why: NotConvergedError) -> None:
+    start.write_text(NOT_BEGUN + files.dumps([str(why), why.facts]))
 
 
 def why_not_begun(start: Path | None) -> NotConvergedError | None:
@@ -198,7 +208,7 @@ def simulate(engine: Engine, job: Job, folder: Path) -> xr.Dataset:
         engine.run(folder)
         raw = engine.parse(folder)
     except NotConvergedError as err:
-        raw = failed(err)
+        raw = failed(engine, job, err)
     ours = _cpu_seconds() - start[1]
     return raw.assign_attrs(
         provenance(engine, job),
@@ -213,9 +223,9 @@ def _check_structure(job: Job) -> None:
         raise NotConvergedError(reason)
 
 
-def failed(why: NotConvergedError) -> xr.Dataset:
+def failed(engine: Engine, job: Job, why: NotConvergedError) -> xr.Dataset:
     """The raw dataset of a run without a result, with what is known of it."""
-    return rawdata.failed(str(why)).assign_attrs(why.facts)
+    return rawdata.failed(str(why)).assign_attrs(provenance(engine, job) | why.facts)
 
 
 def provenance(engine: Engine, job: Job) -> dict[str, str | int]:

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from importlib.metadata import version
 from math import ceil, pi
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,10 +56,8 @@ class GpawEngine(Engine):
     edges = tuple(EDGES)
 
     def version(self) -> str:
-        """GPAW's version."""
-        import gpaw
-
-        return gpaw.__version__
+        """GPAW's version; it is not imported here, as an MPI build could not be forked then."""
+        return version("gpaw")
 
     def check(self, settings: Mapping[str, Any], folder: Path) -> str:
         """Make the dataset of Li K; the version."""

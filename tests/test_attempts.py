@@ -1,0 +1,121 @@
+"""A run that fails is tried again, then set aside; its child is ended with all that it started."""
+
+import os
+import subprocess
+import time
+
+import psutil
+import pytest
+
+from corefuse import attempts, engines, watch
+from corefuse.errors import InputError, NotConvergedError
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "result"
+
+
+def fail():
+    raise OSError("disk")
+
+
+def attempt(work, path, request="a", limits=None):
+    told: list[str] = []
+    why = attempts.attempt(work, path, request, limits or watch.Limits(), told.append)
+    return why, told
+
+
+def test_what_fails_may_be_tried_again_until_the_last_attempt(path):
+    for _ in range(attempts.ATTEMPTS - 1):
+        with pytest.raises(watch.StoppedError, match="OSError: disk"):
+            attempt(fail, path)
+    why, told = attempt(fail, path)
+    assert "in the last of 3 attempts" in str(why)
+    assert why.facts["cpu_seconds"] >= 0
+    assert "Traceback" in told[0]
+
+
+def test_other_settings_have_attempts_of_their_own(path):
+    for request in "abc":
+        with pytest.raises(watch.StoppedError):
+            attempt(fail, path, request)
+    assert attempts.made(path, "c") == 1
+
+
+def test_a_job_that_was_killed_each_time_is_not_started_again(path):
+    for _ in range(attempts.ATTEMPTS):
+        job = os.fork()
+        if job == 0:
+            attempt(lambda: os.kill(os.getppid(), 9), path)
+        os.waitpid(job, 0)
+    why, _ = attempt(path.touch, path)
+    assert "ended in all of 3 attempts" in str(why)
+    assert not path.exists()
+
+
+def test_success_forgets_the_attempts(path):
+    with pytest.raises(watch.StoppedError):
+        attempt(fail, path)
+    assert attempt(path.touch, path) == (None, [])
+    assert path.exists()
+    assert attempts.made(path, "a") == 0
+
+
+def test_a_fault_of_the_set_up_counts_as_no_attempt_and_keeps_its_fix(path):
+    def refuse():
+        raise InputError("config.yaml", "simulation", "gone", "fix it")
+
+    with pytest.raises(InputError, match=r"config\.yaml: simulation: gone\. Fix: fix it"):
+        attempt(refuse, path)
+    assert attempts.made(path, "a") == 0
+
+
+def test_what_a_child_has_started_ends_with_it(tmp_path):
+    """A program in a session of its own, as engines start theirs."""
+    told = tmp_path / "pid"
+
+    def hang():
+        program = subprocess.Popen(["sleep", "600"], start_new_session=True)
+        told.write_text(str(program.pid))
+        program.wait()
+
+    with pytest.raises(watch.StoppedError, match="out of time"):
+        watch.call(hang, watch.Limits(end=time.monotonic() + 3))
+    assert not psutil.pid_exists(int(told.read_text()))
+
+
+def test_limits_stand_below_those_of_the_job():
+    class Resources:
+        mem_mb, runtime = 2000, 10
+
+    limits = watch.limits_of_job(Resources())
+    assert limits.memory_mb < 2000
+    assert limits.end - time.monotonic() < 600
+    half = limits.share(2)
+    assert half.end - time.monotonic() == pytest.approx((limits.end - time.monotonic()) / 2, 1e-3)
+    assert watch.limits_of_job(object()) == watch.Limits()
+
+
+def test_a_start_that_is_given_up_says_why(tmp_path):
+    class NoStart(engines.Engine):
+        name, revision, edges = "none", 1, ()
+
+        def begin(self, job, folder, start):
+            fail()
+
+        version = check = prepare = run = parse = None
+
+        def read_log(self, folder):
+            return "printed"
+
+    start, log = tmp_path / "start", tmp_path / "log"
+    begin = (NoStart(), None, start, "a", watch.Limits(), log)
+    for _ in range(attempts.ATTEMPTS - 1):
+        with pytest.raises(watch.StoppedError):
+            attempts.begin(*begin)
+    attempts.begin(*begin)
+    why = engines.why_not_begun(start)
+    assert isinstance(why, NotConvergedError)
+    assert "OSError: disk" in str(why)
+    assert "printed" in log.read_text() and "Traceback" in log.read_text()
