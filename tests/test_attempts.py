@@ -6,6 +6,7 @@ import time
 
 import psutil
 import pytest
+from pymatgen.core import Lattice, Structure
 
 from corefuse import attempts, engines, watch
 from corefuse.errors import InputError, NotConvergedError
@@ -110,7 +111,9 @@ def test_a_start_that_is_given_up_says_why(tmp_path):
             return "printed"
 
     start, log = tmp_path / "start", tmp_path / "log"
-    begin = (NoStart(), None, start, "a", watch.Limits(), log)
+    atom = Structure(Lattice.cubic(5), ["O"], [[0, 0, 0]])
+    job = engines.Job("atom", atom, (), {}, tmp_path)
+    begin = (NoStart(), job, start, "a", watch.Limits(), log)
     for _ in range(attempts.ATTEMPTS - 1):
         with pytest.raises(watch.StoppedError):
             attempts.begin(*begin)
