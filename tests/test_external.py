@@ -124,6 +124,7 @@ def test_a_licence_that_is_only_mentioned_is_no_prompt(tmp_path):
 
 MODULE = """
 module() {
+  [ "$2" = codes/3 ] && exec sleep 60
   [ "$2" = codes/1 ] || { echo "unknown module $2" >&2; return 1; }
   export PATH=BIN:$PATH
 }
@@ -154,6 +155,12 @@ def test_an_unknown_module_and_a_program_it_lacks_stop_the_run(modules, tmp_path
         run(tmp_path, "code", module="codes/2")
     with pytest.raises(InputError, match="it holds no program 'other'"):
         run(tmp_path, "other", module="codes/1")
+
+
+def test_a_module_that_hangs_stops_the_run(modules, tmp_path, monkeypatch):
+    monkeypatch.setattr(external, "MODULE_LIMIT_S", 0.5)
+    with pytest.raises(InputError, match="module codes/3 is not loaded within"):
+        run(tmp_path, "code", module="codes/3")
 
 
 def test_a_container_sees_the_folder(tmp_path, monkeypatch):

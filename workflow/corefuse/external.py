@@ -29,6 +29,7 @@ OUTPUT = "stdout.log"
 RUNTIMES = ("apptainer", "singularity")
 POLL_S = 5.0  # between two looks at what a program prints
 TAIL_BYTES = 4096
+MODULE_LIMIT_S = 60.0
 NOT_FOUND = 127  # exit code of a shell and of a container runtime
 _LICENCE = re.compile(r"licen[cs]e", re.IGNORECASE)
 _ASKS = re.compile(
@@ -177,12 +178,21 @@ def locate(command: Mapping[str, Any], program: str, key: str, fix: str = "") ->
 
 def _in_module(module: str, name: str, key: str) -> str:
     script = 'module load "$0" && command -v "$1"'
-    done = subprocess.run(
-        ["bash", "-lc", script, module, name],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
+    try:
+        done = subprocess.run(
+            ["bash", "-lc", script, module, name],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=MODULE_LIMIT_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise InputError(
+            "config",
+            key,
+            f"module {module} is not loaded within {MODULE_LIMIT_S:g} s",
+            "load it once by hand to see what it waits for",
+        ) from None
     if done.returncode != 0:
         said = last_lines(done.stderr) or f"it holds no program {name!r}"
         raise InputError("config", key, f"module {module}: {said}", "see `module avail`")
