@@ -41,4 +41,4 @@ rule all:
 
 
 onstart:
-    progress.watch(simulation_jobs())
+    progress.watch(*simulation_jobs())

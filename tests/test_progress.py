@@ -7,49 +7,48 @@ from hypothesis import strategies as st
 
 from corefuse import progress
 
+KNOWN_LATER = "0 of 1 jobs done (3 there already), 1 left, time to go known after the first"
+
 
 @pytest.mark.parametrize(
-    ("done", "at_start", "total", "elapsed_s", "line"),
+    ("done", "total", "there", "elapsed_s", "line"),
     [
-        (4, 0, 4, 100, "all 4 jobs done"),
-        (0, 0, 4, 100, "0 of 4 jobs done, 4 left, time to go known after the first"),
-        (3, 3, 4, 9, "3 of 4 jobs done, 1 left, time to go known after the first"),
-        (1, 0, 4, 60, "1 of 4 jobs done, 3 left, about 3 min to go"),
-        (3, 2, 4, 60, "3 of 4 jobs done, 1 left, about 1 min to go"),
-        (3, 0, 4, 60, "3 of 4 jobs done, 1 left, < 1 min to go"),
+        (4, 4, 0, 100, "all 4 jobs done"),
+        (0, 4, 0, 100, "0 of 4 jobs done, 4 left, time to go known after the first"),
+        (0, 1, 3, 9, KNOWN_LATER),
+        (1, 4, 0, 60, "1 of 4 jobs done, 3 left, about 3 min to go"),
+        (1, 2, 2, 60, "1 of 2 jobs done (2 there already), 1 left, about 1 min to go"),
+        (3, 4, 0, 60, "3 of 4 jobs done, 1 left, < 1 min to go"),
     ],
-)
-def test_one_line_says_done_left_and_time_to_go(done, at_start, total, elapsed_s, line):
-    assert progress.describe(done, at_start, total, elapsed_s) == f"simulate: {line}"
+)  # fmt: skip
+def test_one_line_says_done_left_and_time_to_go(done, total, there, elapsed_s, line):
+    assert progress.describe(done, total, there, elapsed_s) == f"simulate: {line}"
 
 
 @given(
     done=st.integers(1, 200),
     more=st.integers(1, 200),
-    found=st.integers(0, 200),
+    there=st.integers(0, 200),
     each_s=st.floats(60, 3600),
 )
-def test_what_was_there_before_the_run_does_not_shorten_the_time_to_go(done, more, found, each_s):
-    line = progress.describe(found + done, found, found + done + more, done * each_s)
+def test_what_was_there_before_the_run_does_not_shorten_the_time_to_go(done, more, there, each_s):
+    line = progress.describe(done, done + more, there, done * each_s)
     minutes = int(line.split("about ")[1].split()[0])
     assert minutes == pytest.approx(each_s * more / 60, abs=0.51)
 
 
-def run(files, monkeypatch, between=lambda: None):
-    """The lines of a watch over files, one of which appears after the other."""
+def run(jobs, monkeypatch):
+    """The lines of a watch over jobs that are done one after the other."""
     monkeypatch.setattr(progress, "INTERVAL_S", 0.005)
     lines: list[str] = []
+    done: set[str] = set()
     before = set(threading.enumerate())
-    progress.watch([str(f) for f in files], lines.append)
+    progress.watch(jobs, done.__contains__, 0, lines.append)
     threads = [t for t in threading.enumerate() if t not in before]
-    assert all(t.daemon for t in threads)  # a run that fails must not wait for the last structure
-    if threads:
-        wait_until(lambda: lines)  # what was there before
-    for file in files:
-        if not file.exists():
-            shown = len(lines)
-            file.touch()
-            wait_until(lambda n=shown: len(lines) > n)
+    assert all(t.daemon for t in threads)  # a run that fails must not wait for the last job
+    for number, job in enumerate(jobs, 1):
+        wait_until(lambda n=number: len(lines) == n)
+        done.add(job)
     for thread in threads:
         thread.join(5)
         assert not thread.is_alive()
@@ -63,23 +62,13 @@ def wait_until(condition):
         time.sleep(0.001)
 
 
-def test_a_line_appears_whenever_one_more_is_done(tmp_path, monkeypatch):
-    files = [tmp_path / name for name in "abc"]
-    files[0].touch()
-    lines = run(files, monkeypatch)
+def test_a_line_appears_whenever_one_more_is_done(monkeypatch):
+    lines = run("abc", monkeypatch)
     assert all(line.startswith("[corefuse] simulate: ") and line.endswith("\n") for line in lines)
-    assert len(set(lines)) == len(lines)
-    assert "2 of 3 jobs done, 1 left" in lines[-2]
-    assert "all 3 jobs done" in lines[-1]
+    assert [line.split(" jobs")[0].split(": ")[1] for line in lines] == [
+        "0 of 3", "1 of 3", "2 of 3", "all 3"
+    ]  # fmt: skip
 
 
-def test_nothing_is_said_where_all_is_done(tmp_path, monkeypatch):
-    done = tmp_path / "a"
-    done.touch()
-    assert run([done], monkeypatch) == []
-    assert run([], monkeypatch) == []
-
-
-def test_files_that_exist_are_counted(tmp_path):
-    (tmp_path / "a").touch()
-    assert progress.count_done([str(tmp_path / "a"), str(tmp_path / "b")]) == 1
+def test_nothing_is_said_where_there_is_nothing_to_do(monkeypatch):
+    assert run("", monkeypatch) == []

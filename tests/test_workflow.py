@@ -219,7 +219,19 @@ def _open_in(path: Path) -> int:
 
 
 def test_a_run_says_how_many_structures_are_left(restarted):
-    assert "[corefuse] simulate: 1 of 4 jobs done, 3 left" in restarted.stdout
+    assert "[corefuse] simulate: 0 of 3 jobs done (1 there already), 3 left" in restarted.stdout
+
+
+def test_files_of_an_earlier_config_are_no_progress(root, tmp_path):
+    """All four simulations lie there, and all of them are to be done again."""
+    toy = Toy(root, tmp_path)
+    target = "results/toy/calibration.json"
+    for cutoff in (300, 310):
+        config = edited("simulation.gpaw.plane_wave_cutoff_ev", cutoff)
+        command = (target, "--configfile", toy.write("toy", config), "--cores", "2")
+        done = toy.run(*command)
+        assert done.returncode == 0, done.stdout
+        assert f"[corefuse] simulate: 0 of {STRUCTURES} jobs done, {STRUCTURES} left" in done.stdout
 
 
 def test_the_report_is_one_file_with_every_figure_and_the_config(finished):

@@ -5,46 +5,53 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 INTERVAL_S = 20.0
+Job = TypeVar("Job")
 
 
-def describe(done: int, done_at_start: int, total: int, elapsed_s: float) -> str:
-    """One line; the time to go is extrapolated from what this run has finished itself."""
+def describe(done: int, total: int, there: int, elapsed_s: float) -> str:
+    """One line on the jobs that this run has to do; ``there`` others were there already."""
+    before = f" ({there} there already)" if there else ""
     left = total - done
     if left == 0:
-        return f"simulate: all {total} jobs done"
-    line = f"simulate: {done} of {total} jobs done, {left} left"
-    fresh = done - done_at_start
-    if fresh == 0:
+        return f"simulate: all {total} jobs done{before}"
+    line = f"simulate: {done} of {total} jobs done{before}, {left} left"
+    if done == 0:
         return f"{line}, time to go known after the first"
-    minutes = elapsed_s / fresh * left / 60
+    minutes = elapsed_s / done * left / 60
     return f"{line}, about {minutes:.0f} min to go" if minutes >= 1 else f"{line}, < 1 min to go"
 
 
-def count_done(files: list[str]) -> int:
-    """How many of the files exist."""
-    return sum(Path(f).exists() for f in files)
+def watch(
+    jobs: Sequence[Job],
+    finished: Callable[[Job], bool],
+    there: int,
+    write: Callable[[str], object] = sys.stderr.write,
+) -> None:
+    """Start a daemon thread that prints a line whenever the count of finished jobs changes.
 
-
-def watch(files: list[str], write: Callable[[str], object] = sys.stderr.write) -> None:
-    """Start a daemon thread that prints a line whenever the count of finished files changes.
-
-    Returns at once; nothing is printed where everything is done already.
+    ``jobs`` are those that this run has to do. Whether one is done is asked of who runs it: a file
+    of an earlier config, which stays until its job starts, is no finished job. Returns at once;
+    nothing is printed where there is nothing to do.
     """
-    done_at_start = count_done(files)
-    if done_at_start < len(files):
-        threading.Thread(target=_loop, args=(files, done_at_start, write), daemon=True).start()
+    if jobs:
+        threading.Thread(target=_loop, args=(jobs, finished, there, write), daemon=True).start()
 
 
-def _loop(files: list[str], done_at_start: int, write: Callable[[str], object]) -> None:
+def _loop(
+    jobs: Sequence[Job],
+    finished: Callable[[Job], bool],
+    there: int,
+    write: Callable[[str], object],
+) -> None:
     start, last = time.monotonic(), -1
-    while last < len(files):
-        done = count_done(files)
+    while last < len(jobs):
+        done = sum(map(finished, jobs))
         if done != last:
             elapsed = time.monotonic() - start
-            write(f"[corefuse] {describe(done, done_at_start, len(files), elapsed)}\n")
+            write(f"[corefuse] {describe(done, len(jobs), there, elapsed)}\n")
             last = done
         time.sleep(INTERVAL_S)

@@ -72,9 +72,11 @@ def batches_of(engine, structure_id):
 
 
 def simulation_jobs():
-    """What the jobs of the long stage leave behind, to count them."""
-    whole = [P(f"raw/{e}/{s}.nc") for e in ENGINE_EDGES if e not in SITE_ENGINES for s in SPECS]
-    return whole + [b for e in SITE_ENGINES for s in SPECS for b in batches_of(e, s)]
+    """Jobs of the long stage that this run has to do, whether one is done, how many were there."""
+    rules = ("simulate", "sites")
+    to_do = [job for job in workflow.dag.needrun_jobs() if job.rule.name in rules]
+    planned = sum(job.rule.name in rules for job in workflow.dag.jobs)
+    return to_do, workflow.dag.finished, planned - len(to_do)
 
 
 def measured_files(samples):
