@@ -11,7 +11,7 @@ import xraydb
 from programs import ASKS, MISBEHAVIOUR, fake
 from pymatgen.core import Element, Lattice, Structure
 
-from corefuse import checks, config, engines, rawdata
+from corefuse import checks, config, engines, rawdata, watch
 from corefuse.engines import fdmnes
 from corefuse.errors import InputError, NotConvergedError
 
@@ -343,10 +343,10 @@ def test_the_settings_say_whether_a_run_does_a_site(absorbers, by_site):
 @pytest.mark.parametrize(
     ("engine", "limited", "sites", "minutes"),
     [
-        ("fdmnes", {}, 1, 2 * 60 + 10),
-        ("fdmnes", {}, 3, 3 * 2 * 60 + 10),
-        ("fdmnes", {"absorbers": "structure"}, 3, 2 * 2 * 60 + 10),  # two edges
-        ("feff", {}, 1, 2 * 2 * 60 + 10),  # L3 and L2
+        ("fdmnes", {}, 1, 2 * 60),
+        ("fdmnes", {}, 3, 3 * 2 * 60),
+        ("fdmnes", {"absorbers": "structure"}, 3, 2 * 2 * 60),  # two edges
+        ("feff", {}, 1, 2 * 2 * 60),  # L3 and L2
     ],
 )
 def test_a_job_may_take_as_long_as_its_runs(engine, limited, sites, minutes):
@@ -358,7 +358,8 @@ def test_a_job_may_take_as_long_as_its_runs(engine, limited, sites, minutes):
             engine: {"time_limit_hours": 2} | limited,
         }
     )
-    assert checks.job_minutes(engine, simulation) == minutes
+    asked = checks.job_minutes(engine, simulation)
+    assert minutes < watch.SHARE * asked < minutes + 1 + checks.SPARE_MINUTES
 
 
 def test_an_scf_for_each_absorber_must_converge(reference, tmp_path):

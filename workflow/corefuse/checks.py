@@ -118,12 +118,12 @@ def site_engines(simulation: Simulation) -> list[str]:
 
 def job_minutes(engine: str, simulation: Simulation) -> int:
     """What a job of the engine needs for its longest runs, so that no cluster cuts one off."""
-    from corefuse import engines
+    from corefuse import engines, watch
 
     settings, found = simulation.settings(engine), engines.get(engine)
     runs = simulation.sites.sites_per_job if found.works_by_site(settings) else 1
     hours = runs * found.longest_run_hours(simulation.engines()[engine], settings)
-    return math.ceil(60 * hours) + SPARE_MINUTES if hours else USUAL_MINUTES
+    return math.ceil(60 * hours / watch.SHARE) + SPARE_MINUTES if hours else USUAL_MINUTES
 
 
 def engine_inputs(engine: str, configured: Iterable[str]) -> tuple[list[str], list[str]]:
