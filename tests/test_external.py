@@ -58,8 +58,9 @@ def test_what_hangs_is_ended_with_its_children(tmp_path):
         "open('pid', 'w').write(str(child.pid)); print('cycle 7', flush=True); time.sleep(300)"
     )
     start = time.monotonic()
-    with pytest.raises(NotConvergedError, match="time limit; it last printed: cycle 7"):
+    with pytest.raises(NotConvergedError, match="time limit; it last printed: cycle 7") as stopped:
         run(tmp_path, fake(tmp_path / "p", body), hours=2 / 3600)
+    assert stopped.value.facts == {"time_limit_hours": 2 / 3600}
     assert time.monotonic() - start < 60
     assert not alive(int((tmp_path / "pid").read_text()))
 

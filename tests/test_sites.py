@@ -367,6 +367,21 @@ def test_a_site_depends_on_the_settings_of_its_own_edge(run):
         assert len(engine.ran) == ran, change
 
 
+class Limited(Toy):
+    """A toy with a time limit, which decides no result but that of a site that reaches it."""
+
+    def settings_for(self, edge, settings):
+        return {}
+
+
+def test_a_site_that_ran_out_of_time_gets_more_when_the_limit_is_raised(run):
+    engine = Limited({8: [NotConvergedError("time limit", {"time_limit_hours": 1.0})]})
+    for hours, tries, failed in ((1.0, 1, 1), (1.0, 1, 1), (0.5, 1, 1), (2.0, 2, 0), (3.0, 2, 0)):
+        raw, _ = run(engine, job=replace(run.job, settings={"time_limit_hours": hours}))
+        assert (engine.ran.count(8), len(rawdata.failed_sites(raw))) == (tries, failed), hours
+    assert engine.ran.count(7) == 1
+
+
 BASE = {"edges": {"O K": "fdmnes", "Ni L2,3": "fdmnes"}, "core_hole": {}}
 HOLES = {"edges": {"O K": "gpaw", "Li K": "gpaw"}, "core_hole": {"O K": "half", "Li K": "half"}}
 

@@ -74,7 +74,8 @@ def run(
         if code is None:
             raise NotConvergedError(
                 f"{program} stopped after {time_limit_hours:g} h, the time limit; "
-                f"it last printed: {last_lines(printed)}"
+                f"it last printed: {last_lines(printed)}",
+                {"time_limit_hours": time_limit_hours},
             )
         if code == NOT_FOUND:
             raise InputError("config", key, f"{program} is not found: {last_lines(printed)}", fix)

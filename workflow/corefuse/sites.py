@@ -9,6 +9,7 @@ is there is never computed again.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,7 +100,7 @@ def _finish(
     engine: engines.Engine, job: engines.Job, path: Path, log: Path, limits: watch.Limits
 ) -> str:
     """Compute one site into ``path`` unless it is there; what came of it."""
-    if path.exists():
+    if path.exists() and not _had_less_time(path, job):
         return "there already"
     absorber = job.absorber
     assert absorber is not None
@@ -107,6 +108,12 @@ def _finish(
     raw = attempts.simulate(engine, job, path, path.name, limits, log, about)
     seconds = raw.attrs.get("wall_seconds", 0)
     return f"{raw.attrs['status']} {raw.attrs['reason']} {seconds:.0f} s"
+
+
+def _had_less_time(path: Path, job: engines.Job) -> bool:
+    """Whether it failed at a time limit that the settings have raised since."""
+    limit = files.read_netcdf(path).attrs.get("time_limit_hours", math.inf)
+    return bool(limit < job.settings.get("time_limit_hours", 0.0))
 
 
 def _file_name(engine: engines.Engine, job: engines.Job, pick: Pick) -> str:
