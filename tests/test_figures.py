@@ -134,6 +134,17 @@ def test_an_empty_table_says_none(tmp_path):
     assert "why &lt;b&gt;" in page
 
 
+def test_a_failed_site_is_named_with_all_of_its_reason_and_the_end_of_its_log(tmp_path):
+    log = tmp_path / "O_K-7.log"
+    log.write_text("\n".join(f"line {i}" for i in range(30)))
+    row = {"reason": "because " * 30 + "of this", "end of the log": tables.end_of(log)}
+    tables.write(tmp_path / "t.html", pd.DataFrame([row]), "Failed sites")
+    page = (tmp_path / "t.html").read_text()
+    assert "because of this" in page
+    assert "line 28\nline 29<" in page and "line 2\n" not in page
+    assert tables.end_of(tmp_path / "gone.log") == ""
+
+
 def test_tables_escape_what_files_say(tmp_path):
     tables.write(tmp_path / "t.html", pd.DataFrame({"reason": ["<script>x</script>"]}), "T")
     assert "<script>" not in (tmp_path / "t.html").read_text()

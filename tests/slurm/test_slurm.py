@@ -20,8 +20,20 @@ from corefuse import files, rawdata
 
 HERE = Path(__file__).parent
 UNRELAXED = """
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
 from corefuse import structures
 from corefuse.plan import StructureSpec
+
+told = json.loads(Path("behaviour.json").read_text()).get(snakemake.wildcards.structure_id, {})
+with Path("journal.txt").open("a") as journal:
+    journal.write(f"start {snakemake.wildcards.structure_id} structure\\n")
+taken = np.ones(told.get("structure_mb", 0) << 17)
+time.sleep(told.get("structure_s", 0))
 structure = structures.build(StructureSpec.from_json(snakemake.params.section))
 structure.add_site_property("magmom", [0.0] * len(structure))
 structures.write(snakemake.output[0], structure)
@@ -66,6 +78,8 @@ def node():
         with cluster.running(folder) as name:
             yield name
     except cluster.NoSlurmError as why:
+        if os.environ.get("CI"):
+            pytest.fail(f"CI needs Slurm: {why}")
         pytest.skip(f"no Slurm: {why}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -150,11 +164,12 @@ def until(what: str, ready, project: Project, run: subprocess.Popen[str]) -> Non
 
 @pytest.fixture(scope="module")
 def troubled(node, root, tmp_path_factory):
-    """One run through a drained node, a site that needs memory and one that always breaks."""
+    """One run through a drained node, with jobs and sites that need memory, hang or break."""
     project = Project(root, tmp_path_factory.mktemp("troubled"), FEW, toy_engine=True)
     oxygen = {"LiCoO2": "5", "NC11": "6"}
     project.behave(
         {
+            "LiNiO2-2fu-d0-li100-pristine": {"structure_mb": 1100, "structure_s": 8},
             "LiCoO2-2fu-d0-li100-pristine": {oxygen["LiCoO2"]: {"memory_mb": 1100, "wait_s": 6}},
             "NC11-2fu-d0-li100-pristine": {oxygen["NC11"]: {"breaks": True}},
         }
@@ -177,7 +192,13 @@ def test_jobs_wait_for_a_drained_node_and_run_when_it_is_back(troubled):
         assert raw.attrs["sites"] == 4
 
 
-def test_a_job_killed_for_memory_is_retried_with_more(troubled):
+def test_a_job_that_slurm_kills_for_memory_is_retried_with_more(troubled):
+    name = "LiNiO2-2fu-d0-li100-pristine"
+    assert troubled.journal()[f"start {name} structure"] == 2
+    assert (troubled.results / f"structures/{name}.json").exists()
+
+
+def test_a_site_that_takes_the_jobs_memory_is_retried_with_more(troubled):
     name = "LiCoO2-2fu-d0-li100-pristine 5"
     assert troubled.journal()[f"start {name}"] == 2
     assert troubled.journal()[f"end {name}"] == 1
@@ -191,6 +212,8 @@ def test_a_site_that_fails_for_good_leaves_the_rest_and_is_named_with_its_log(tr
     assert (row["edge"], row["site"]) == ("O K", 6)
     assert "broken on purpose" in (troubled.folder / row["log"]).read_text()
     assert "what the engine printed" in (troubled.folder / row["log"]).read_text()
+    assert "in the last of 3 attempts" in row["reason"]
+    assert troubled.journal()["start NC11-2fu-d0-li100-pristine 6"] == 3
     assert raw.sizes["channel"] == 3
 
 
