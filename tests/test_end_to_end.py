@@ -323,8 +323,8 @@ def test_the_report_asks_nothing_of_the_network(results, browser):
 
 def test_captions_print_the_parameters(results):
     page = (results / "report.html").read_text()
-    assert "gaussian_fwhm_ev" in page
-    assert "outer_folds" in page
+    names = ("gaussian_fwhm_ev", "outer_folds", "plane_wave_cutoff_ev", "window", "li_content")
+    assert all(name in page for name in names)
 
 
 def test_a_failed_structure_is_listed_and_the_rest_goes_on(finished, results):

@@ -241,6 +241,12 @@ def test_the_report_is_one_file_with_every_figure_and_the_config(finished):
     assert "config.yaml" in report
 
 
+def test_captions_print_engines_structures_widths_and_windows(finished):
+    report = (finished.folder / "results" / "toy" / "report.html").read_text()
+    for name in ("plane_wave_cutoff_ev", "relaxation", "gaussian_fwhm_ev", "525.0, 549.0"):
+        assert name in report
+
+
 def test_every_job_leaves_a_log_and_a_benchmark(finished):
     folder = finished.folder / "results" / "toy"
     jobs = {" ".join(line.split()[1:]) for line in finished.journal()}

@@ -126,6 +126,14 @@ def job_minutes(engine: str, simulation: Simulation) -> int:
     return math.ceil(60 * hours / watch.SHARE) + SPARE_MINUTES if hours else USUAL_MINUTES
 
 
+def windows_ev(edges_file: str, edges: Iterable[str]) -> dict[str, tuple[float, float]]:
+    """Edge -> its normalisation window (eV), of the edges in the config."""
+    from corefuse import edge_table
+
+    table = edge_table.load(edges_file)
+    return {edge: table[edge].window_ev for edge in edges}
+
+
 def engine_inputs(engine: str, configured: Iterable[str]) -> tuple[list[str], list[str]]:
     """The engine whose raw files this one reads, if one runs; project files it depends on.
 

@@ -39,6 +39,9 @@ HELD_OUT = [s for s, spec in SPECS.items() if spec.parent_id in C.dataset.holdou
 MEASURED = {s.name: s for s in C.infer.samples}
 SERIES = sorted({s.series for s in MEASURED.values() if s.series})
 IMAGES = {i.name: i for i in C.infer.images}
+SIMULATION_SECTION = cfg.canonical(
+    {e: {"edges": edges, "settings": C.simulation.settings(e)} for e, edges in ENGINE_EDGES.items()}
+)
 
 
 def one_of(names):
@@ -94,6 +97,11 @@ def fit_section(samples):
     """The part of `infer` that fits these samples to the simulated spectra."""
     bounds = {"max_shift_ev": C.infer.max_shift_ev, "max_extra_fwhm_ev": C.infer.max_extra_fwhm_ev}
     return cfg.canonical({"samples": [s.model_dump(mode="json") for s in samples], **bounds})
+
+
+def windows(w):
+    """Normalisation window of every edge, for captions."""
+    return cfg.canonical(checks.windows_ev("resources/edges.yaml", C.simulation.edges))
 
 
 def raw_of_others(w):

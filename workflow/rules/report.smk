@@ -48,7 +48,10 @@ rule figures_spectra:
     params:
         modalities=cfg.canonical(MODALITIES),
         section=cfg.canonical(C.report),
+        structures=cfg.canonical(C.structures),
+        simulation=SIMULATION_SECTION,
         spectra=cfg.canonical(C.spectra),
+        windows=windows,
         code=code_hash("report"),
     script:
         "../../scripts/figures_spectra.py"
@@ -95,6 +98,8 @@ rule figures_attributions:
         "../../envs/analysis.yaml"
     params:
         subset=WHOLE,
+        simulation=SIMULATION_SECTION,
+        train=TRAIN_SECTION,
         section=cfg.canonical(C.report),
         code=code_hash("report"),
     script:
@@ -144,6 +149,8 @@ rule figures_measured:
         "../../envs/analysis.yaml"
     params:
         samples=fit_section(MEASURED.values()),
+        spectra=cfg.canonical(C.spectra),
+        windows=windows,
         section=cfg.canonical(C.report),
         code=code_hash("report"),
     script:
@@ -200,12 +207,12 @@ rule tables:
         calibration=P("calibration.json"),
         inference=[P(f"inference/{s}.csv") for s in [*HELD_OUT, *MEASURED]],
     output:
-        structures=table("structures", "tables", "Structures", "structures and labels"),
+        structures=table("structures", "structures", "Structures", "structures and labels"),
         simulations=table("simulations", "tables", "Structures", "simulations"),
         failed=table("failed", "tables", "Structures", "failed structures"),
         failed_sites=table("failed_sites", "tables", "Structures", "failed sites"),
         warnings=table("warnings", "tables", "Structures", "warnings of the simulations"),
-        calibration=table("calibration", "tables", "Spectra", "calibration"),
+        calibration=table("calibration", "spectra", "Spectra", "calibration"),
         metrics=table("metrics", "scores", "Scores", "table of all scores"),
         inference=table("inference", "inference", "Inference", "table of all samples"),
     log:
@@ -216,6 +223,10 @@ rule tables:
         "../../envs/analysis.yaml"
     params:
         section=cfg.canonical(C.report),
+        structures=cfg.canonical(C.structures),
+        simulation=SIMULATION_SECTION,
+        spectra=cfg.canonical(C.spectra),
+        windows=windows,
         train=cfg.canonical(C.train),
         dataset=cfg.canonical(C.dataset),
         infer=cfg.canonical(C.infer),
