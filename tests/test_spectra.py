@@ -10,7 +10,7 @@ from corefuse.edges import EDGES
 from corefuse.errors import InputError
 from corefuse.features import feature_energy, pre_edge_metrics
 from corefuse.grid import SpectrumError, window_area
-from corefuse.rawdata import failed, of_edge
+from corefuse.rawdata import failed, of_edge, with_atoms
 from corefuse.spectra import process, site_spectra
 
 O_PEAKS = {1.5: 0.3, 12.0: 3.0, 14.0: 3.0}
@@ -170,6 +170,19 @@ def test_the_dos_stands_under_its_spectrum_in_states_per_ev(processed):
     # one stick of 3 states for l = 2, seen once and not again at L2
     assert np.trapezoid(dos, energy) == pytest.approx(3, rel=0.03)
     assert np.trapezoid(dos[energy > top + 12], energy[energy > top + 12]) < 0.1
+
+
+def test_an_engine_without_states_of_its_own_stands_over_gpaws(raw, settings, table, calibration):
+    """The same site from an engine that gives none: the states stand where GPAW has them."""
+    nickel = of_edge(raw, "Ni L2,3")
+    other = nickel.assign(dos=nickel["dos"] * 0)
+    dos = np.zeros((6, 3, nickel.sizes["energy"]))
+    dos[5] = nickel["dos"].values[0]
+    gpaw = with_atoms(of_edge(raw, "O K"), [0.0] * 6, [-30.0] * 6, dos)
+    alone = process({"gpaw": raw}, settings, table, calibration)["dos_Ni_L23"]
+    both = process({"gpaw": gpaw, "feff": other}, settings, table, calibration)["dos_Ni_L23"]
+    assert (alone.attrs["engine"], both.attrs["engine"]) == ("gpaw", "gpaw")
+    assert both.values == pytest.approx(alone.values, abs=1e-4)
 
 
 def test_an_absent_element_gives_zeros(settings, table, calibration):

@@ -46,8 +46,9 @@ def process(
     standard deviation over sites ``M_site_std`` on the same scale; per edge ``dos_<edge id>``, the
     projected unoccupied density of states of the absorber in states/eV, broadened like the sharpest
     technique so that its maxima stand under those of the spectrum (L3 for an L2,3 edge). Its
-    attribute ``engine`` says whose: that of a multiplet edge is GPAW's where GPAW ran, the maximum
-    of the d states put under that of L3, because a bound exciton has no axis in common with bands.
+    attribute ``engine`` says whose: where another engine has none (FDMNES, FEFF) or multiplets
+    instead, it is GPAW's if GPAW ran. Under a multiplet edge the maximum of its d states is put
+    under that of L3: a bound exciton has no axis in common with bands.
     An absent element gives zeros. If an engine failed, the result has its status and reason and no
     spectra.
 
@@ -158,10 +159,12 @@ def _edge_dataset(
     dos = np.zeros((3, len(energy_ev)))
     if not absent:
         known = _calibrated(edge, channels, calibration)
-        if holds_all_levels(channels) and "atom_dos" in raw.get("gpaw", ()):
-            l3 = out[modality_id(edge, sharpest_technique(edge, settings))].values
-            top_ev = float(energy_ev[l3.argmax()])
-            engine, dos = "gpaw", _dos_below(top_ev, raw["gpaw"], channels, edge, settings, grid)
+        without = holds_all_levels(channels) or not channels["dos"].any()
+        if without and "atom_dos" in raw.get("gpaw", ()):
+            spectrum = out[modality_id(edge, sharpest_technique(edge, settings))].values
+            top_ev = float(energy_ev[spectrum.argmax()])
+            engine = "gpaw"
+            dos = _gpaw_dos(raw["gpaw"], channels, edge, settings, grid, known, top_ev)
         else:
             dos = _mean_dos(channels, edge, settings, grid, known)
     about = {"units": "states/eV", "engine": engine}
@@ -200,17 +203,19 @@ def _mean_dos(
     return np.array([site_mean(of_l, channels) for of_l in sites])
 
 
-def _dos_below(
-    top_ev: float,
+def _gpaw_dos(
     gpaw: xr.Dataset,
     channels: xr.Dataset,
     edge: str,
     settings: Spectra,
     grid: EnergyGrid,
+    known: EdgeCalibration,
+    top_ev: float,
 ) -> np.ndarray:
-    """GPAW's mean DOS (3, grid) of the channels' atoms, the maximum of its d states at ``top_ev``.
+    """GPAW's mean DOS (3, grid) of the atoms of another engine's channels.
 
-    The atoms' core-level shifts, which the d states follow, put them on one axis first.
+    The atoms' core-level shifts, which their states follow, put them on one axis. Its zero is that
+    of the channels, or, for bound states, such that the maximum of the d states is at ``top_ev``.
     """
     atoms = channels["site"].values
     per_l = gpaw["atom_dos"].transpose("l", "atom", "energy").values[:, atoms]
@@ -222,6 +227,10 @@ def _dos_below(
         sites = [kernel.apply(gpaw["energy_ev"].values, shifts_ev + fermi_ev, d) for d in per_l]
         return np.array([site_mean(of_l, channels) for of_l in sites])
 
+    if not holds_all_levels(channels):
+        return placed(
+            site_mean(channels["core_level_shift_ev"].values, channels) + known.constant_ev
+        )
     maximum_ev = float(grid.energies_ev[placed(top_ev)[2].argmax()])
     return placed(2 * top_ev - maximum_ev)
 
