@@ -70,6 +70,7 @@ def test_the_file_says_how_it_was_made_and_what_it_cost(raw):
     assert method["xc"] == "PBE"
     assert method["mode"]["ecut"] == pytest.approx(SETTINGS["plane_wave_cutoff_ev"])
     assert method["kpoint_mesh"] == [3, 3, 2]
+    assert raw.attrs["kpoints"] == engine.irreducible_kpoints([3, 3, 2])
     assert method["setups"] == {"Li": "gs1s", "O": "gs1s", "Co": "gs2p:d,3.32"}
     assert all(len(md5) == 32 for md5 in method["dataset_md5"].values())
     assert method["scf_bands"] < raw.attrs["bands"]
@@ -220,6 +221,15 @@ def test_datasets_are_made_once(shared_datasets):
     before = path.stat().st_mtime_ns
     assert engine.ensure_dataset(EDGES["Li K"], shared_datasets).stat().st_mtime_ns == before
     assert not list(shared_datasets.glob(".making-*"))
+
+
+@pytest.mark.parametrize("mesh", [(1, 1, 1), (3, 3, 1), (2, 3, 1), (2, 2, 2), (4, 3, 2)])
+def test_irreducible_kpoints_are_counted_as_gpaw_does(mesh):
+    from ase.dft.kpoints import monkhorst_pack
+
+    points = {tuple(k) for k in monkhorst_pack(mesh).round(9) + 0.0}
+    pairs = {frozenset({k, tuple(-x + 0.0 for x in k)}) for k in points}
+    assert engine.irreducible_kpoints(mesh) == len(pairs)
 
 
 def test_kpoint_mesh_keeps_the_spacing():

@@ -1,10 +1,12 @@
 """Functions called here or in other processes, as a launcher such as srun does."""
 
+import os
 import sys
 
 import pytest
+from pymatgen.core import Lattice, Structure
 
-from corefuse import files, launch
+from corefuse import config, engines, files, launch
 from corefuse.engines import gpaw as engine
 from corefuse.errors import InputError, NotConvergedError
 
@@ -23,6 +25,12 @@ def test_a_job_without_mpi_is_one_process():
 def test_the_profile_names_the_launcher():
     found = launch.launcher(Resources(mpi="srun --mpi=pmix", tasks=8))
     assert found == ("srun", "--mpi=pmix", "-n", "8")
+
+
+def test_no_more_processes_are_started_than_there_is_work_for():
+    assert launch.at_most(("srun", "--mpi=pmix", "-n", "8"), 4) == ("srun", "--mpi=pmix", "-n", "4")
+    assert launch.at_most(("srun", "-n", "2"), 4) == ("srun", "-n", "2")
+    assert launch.at_most((), 4) == ()
 
 
 def module(tmp_path, monkeypatch, body):
@@ -60,6 +68,35 @@ def test_a_crash_shows_what_was_printed(tmp_path, monkeypatch):
 def test_a_missing_launcher_names_the_profile(tmp_path):
     with pytest.raises(InputError, match="set-resources"):
         launch.call(("no-such-mpirun",), "a:b", tmp_path)
+
+
+@pytest.fixture
+def srun(tmp_path, monkeypatch):
+    """Stands in for srun: notes how it was called and starts the program once."""
+    program = tmp_path / "bin" / "srun"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nprintf \'%s \' "$@" >> {tmp_path}/called\nshift 2\nexec "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    return tmp_path / "called"
+
+
+def test_gpaw_runs_under_srun_with_a_process_for_each_k_point(srun, tmp_path, monkeypatch):
+    """A 3 A cube at 0.7 / A has 3x3x3 k points: 14 that time reversal does not relate."""
+    settings = config.Gpaw(kpoint_spacing_per_angstrom=0.7).model_dump()
+    cube = Structure(Lattice.cubic(3.0), ["O"], [[0, 0, 0]], site_properties={"magmom": [0.0]})
+    launcher = launch.launcher(Resources(mpi="srun", tasks=64))
+    job = engines.Job("cube", cube, ("O K",), settings, tmp_path / "shared", launcher=launcher)
+    monkeypatch.setattr(engine, "ensure_dataset", lambda *args: None)
+    ran = module(tmp_path, monkeypatch, "def work(folder): (folder / 'done').touch()\n")
+    real = launch.call
+    monkeypatch.setattr(launch, "call", lambda how, function, folder: real(how, ran, folder))
+    folder = tmp_path / "job"
+    folder.mkdir()
+    engine.ENGINE.prepare(job, folder)
+    engine.ENGINE.run(folder)
+    assert (folder / "done").exists()
+    assert srun.read_text().startswith("-n 14 ")
 
 
 def test_a_serial_gpaw_refuses_to_run_in_parallel(tmp_path):

@@ -55,6 +55,12 @@ def launcher(resources: Any) -> tuple[str, ...]:
     return (*mpi.split(), "-n", str(getattr(resources, "tasks", 1))) if mpi else ()
 
 
+def at_most(launcher: Sequence[str], processes: int) -> tuple[str, ...]:
+    """The launcher with no more processes than that."""
+    *program, asked = launcher or ("1",)
+    return (*program, str(min(int(asked), processes))) if launcher else ()
+
+
 def _resolve(function: str) -> Callable[[Path], None]:
     module, name = function.split(":")
     return getattr(importlib.import_module(module), name)

@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 # Scripts run in their own process, on this machine or another: they find the package here.
 os.environ.update(PYTHONPATH=str(ROOT / "workflow"))
 
-from corefuse import checks, config as cfg, plan, progress, samples
+from corefuse import checks, config as cfg, demands, plan, progress, samples
 from corefuse.paths import Paths
 from corefuse.provenance import code_hash
 
@@ -117,12 +117,17 @@ def engine_env(w):
 
 def engine_minutes(w, attempt):
     """What a first attempt gets, and more for each one after it."""
-    return checks.job_minutes(w.engine, C.simulation) * attempt
+    if not w.engine.startswith("gpaw"):
+        return checks.job_minutes(w.engine, C.simulation) * attempt
+    runs = C.simulation.sites.sites_per_job if "batch" in w.keys() else 1
+    return demands.minutes(SPECS[w.structure_id], C.simulation.gpaw, runs) * attempt
 
 
 def engine_memory_mb(w, attempt):
     """What a first attempt gets, and more for each one after it."""
-    return (4000 if w.engine.startswith("gpaw") else 2000) * attempt
+    if w.engine.startswith("gpaw"):
+        return demands.memory_mb(SPECS[w.structure_id], C.simulation.gpaw) * attempt
+    return 2000 * attempt
 
 
 def marked(path, caption, category, result):

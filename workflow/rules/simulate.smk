@@ -51,7 +51,7 @@ rule begin:
         engine_env
     resources:
         mem_mb=engine_memory_mb,
-        runtime=lambda w, attempt: 120 * attempt,
+        runtime=engine_minutes,
     params:
         section=engine_section,
         revision=lambda w: checks.engine_revision(w.engine),

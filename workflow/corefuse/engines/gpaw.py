@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
-from math import ceil, pi
+from math import ceil, pi, prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +77,7 @@ class GpawEngine(Engine):
                 "edges": list(job.edges),
                 "settings": dict(job.settings),
                 "datasets": str(job.shared.resolve()),
-                "launcher": list(job.launcher),
+                "launcher": launch.at_most(job.launcher, _kpoints(job)),
             },
         )
 
@@ -309,6 +309,20 @@ def kpoint_mesh(atoms: Atoms, spacing_per_angstrom: float) -> tuple[int, int, in
     lengths = 2 * pi * np.linalg.norm(atoms.cell.reciprocal(), axis=1)
     first, second, third = (max(1, ceil(b / spacing_per_angstrom)) for b in lengths)
     return first, second, third
+
+
+def irreducible_kpoints(mesh: Sequence[int]) -> int:
+    """k points of a Monkhorst-Pack mesh of which time reversal relates no two.
+
+    Only Gamma is its own partner, and it is in meshes of odd divisions alone.
+    """
+    return (prod(mesh) + all(n % 2 for n in mesh)) // 2
+
+
+def _kpoints(job: Job) -> int:
+    """As many processes as a job has work for: this GPAW gives each k points, with both spins."""
+    spacing = job.settings["kpoint_spacing_per_angstrom"]
+    return irreducible_kpoints(kpoint_mesh(to_atoms(job.structure), spacing))
 
 
 def bands_up_to(atoms: Atoms, energy_ev: float) -> int:

@@ -53,7 +53,8 @@ class GpawCoreHoleEngine(Engine):
     def begin(self, job: Job, folder: Path, start: Path) -> None:
         """The ground state without a hole, with its wave functions, as GPAW's ``.gpw``."""
         initial.ENGINE.prepare(job, folder)
-        initial.call(job.launcher, "corefuse.engines.gpaw_core_hole:begin", folder)
+        launcher = files.read_json(folder / "job.json")["launcher"]
+        initial.call(launcher, "corefuse.engines.gpaw_core_hole:begin", folder)
         (folder / "ground_state.gpw").replace(start)
 
     def prepare(self, job: Job, folder: Path) -> None:
