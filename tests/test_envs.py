@@ -340,3 +340,39 @@ def test_the_snakefiles_read_no_pickles():
 
 def test_what_the_toy_copies_is_what_the_workflow_needs():
     assert all((ROOT / name).exists() for name in toy.COPIED)
+
+
+PLANNING = """
+import sys
+
+import snakemake
+import yaml
+
+from corefuse import checks, config, plan, samples
+
+name = "config/nmc.yaml"
+filled, _ = samples.put_in(yaml.safe_load(open(name)), name)
+read = config.load(filled, name)
+checks.before_start(read, plan.by_id(read.structures, name), name, "resources/edges.yaml")
+for engine in ("gpaw", "gpaw_core_hole", "multiplet", "fdmnes", "feff"):
+    checks.engine_revision(engine)
+print(*{module.split(".")[0] for module in sys.modules})
+"""
+
+
+def test_the_launchers_environment_holds_what_planning_imports(distributions):
+    """Of the direct requirements: theirs come along."""
+    done = subprocess.run(
+        [sys.executable, "-c", PLANNING],
+        cwd=ROOT,
+        env=toy.environment(PYTHONPATH=str(ROOT / "workflow")),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    direct = requirements("requirements.in").keys()
+    held = pins(ROOT / "envs" / "snakemake.yaml")
+    for package in done.stdout.split():
+        needed = {canonical(name) for name in distributions.get(package, [])} & direct
+        assert needed <= held.keys(), package
+    assert "snakemake-executor-plugin-slurm" in held
