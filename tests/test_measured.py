@@ -93,6 +93,22 @@ def test_xdi_columns(oxygen, names, second, third):
     assert spectrum.intensity == pytest.approx(MU, abs=2e-5)
 
 
+def test_energies_that_nobody_gives_a_unit_are_kev_where_only_these_reach_the_edge(table, tmp_path):
+    (tmp_path / "o.csv").write_text(rows(ENERGY / 1000, INTENSITY))
+    measured = MeasuredSpectrum(edge="O K", technique="XAS", file=str(tmp_path / "o.csv"))
+    found = load(measured, table)
+    assert found.spectrum.energy_ev == pytest.approx(ENERGY, abs=1e-2)
+    assert "its energies are in keV" in found.notes
+
+
+def test_an_axis_that_may_still_be_moved_need_not_cover_its_edge(table, tmp_path):
+    (tmp_path / "o.csv").write_text(rows(ENERGY + 14, INTENSITY))
+    measured = MeasuredSpectrum(edge="O K", technique="XAS", file=str(tmp_path / "o.csv"))
+    with pytest.raises(InputError, match="needs 525 to 549 eV"):
+        load(measured, table, max_shift_ev=3)
+    assert load(measured, table, max_shift_ev=5).spectrum.energy_ev[0] == pytest.approx(529)
+
+
 def test_the_axis_is_scaled_then_moved_after_its_unit(oxygen):
     text = rows(ENERGY / 1000, INTENSITY)
     assert oxygen(text, energy_unit="keV").energy_ev == pytest.approx(ENERGY, abs=1e-2)
@@ -116,7 +132,13 @@ def with_line(number, text):
         ("o.csv", with_line(50, "530.0,1,2"), {}, "line 51 has 3 columns, not 2", "same columns"),
         ("o.csv", with_line(50, "530.0,nan"), {}, "intensity is nan at point 51", "remove"),
         ("o.csv", with_line(50, "520.0,1"), {}, "not monotonic", "sort the points"),
-        ("o.csv", rows(ENERGY / 1000, INTENSITY), {}, "look like keV", "set energy_unit: keV"),
+        (
+            "o.csv",
+            rows(ENERGY / 1000, INTENSITY),
+            {"energy_unit": "eV"},
+            "look like keV",
+            "set energy_unit: keV",
+        ),
         ("o.csv", PLAIN, {"energy_unit": "keV"}, "look like eV", "set energy_unit: eV"),
         ("o.csv", rows(ENERGY + 10, INTENSITY), {}, "525.0 to 574.8", None),
         (
@@ -398,23 +420,26 @@ def test_the_image_gives_edges_without_plural_scattering(shared, table):
     assert found.distance_ev == pytest.approx(12, abs=0.6)
 
 
-def test_an_xas_glitch_is_noted_and_a_white_line_is_not(table, tmp_path):
+def test_an_xas_glitch_is_mended_and_noted_and_a_white_line_is_not(table, tmp_path):
     energy = np.arange(8320, 8380, 0.5)
     rng = np.random.default_rng(0)
     mu = 0.5 + np.arctan(energy - 8345) / np.pi + np.exp(-(((energy - 8350) / 2) ** 2))
     mu += 0.002 * rng.normal(size=mu.size)
 
-    def notes(values):
-        np.savetxt(tmp_path / "ni.csv", np.c_[energy, values], delimiter=",")
+    def found(values, every=1):
+        np.savetxt(tmp_path / "ni.csv", np.c_[energy, values][::every], delimiter=",")
         spectrum = {"edge": "Ni K", "technique": "XAS", "file": str(tmp_path / "ni.csv")}
-        return load(MeasuredSpectrum(**spectrum, mode="TFY"), table).notes
+        return load(MeasuredSpectrum(**spectrum, mode="TFY"), table)
 
-    detected, caveat = notes(mu)[-2:]
-    assert detected == "detected by TFY"
-    assert "over-absorption" in caveat
+    for notes in (found(mu).notes[-2:], found(mu, every=3).notes[-2:]):
+        assert notes[0] == "detected by TFY"
+        assert "over-absorption" in notes[1]
+        assert not any("glitch" in note for note in notes)
     spoilt = mu.copy()
     spoilt[80] += 0.4
-    assert f"glitches at {energy[80]:.1f} eV" in notes(spoilt)
+    mended = found(spoilt)
+    assert f"glitches mended at {energy[80]:.1f} eV" in mended.notes
+    assert mended.spectrum.intensity == pytest.approx(found(mu).spectrum.intensity, abs=0.02)
 
 
 def test_xas_gets_its_pre_edge_line_unless_it_has_been_normalised(table, tmp_path):

@@ -35,7 +35,9 @@ def before_start(
     if config.infer.samples:
         from corefuse import edge_table, measured  # numpy and readers, only when needed
 
-        measured.check_files(config.infer.samples, edge_table.load(edges_file))
+        measured.check_files(
+            config.infer.samples, edge_table.load(edges_file), config.infer.max_shift_ev
+        )
     for one in config.infer.images:
         from corefuse import edge_table, image
 

@@ -126,7 +126,7 @@ def fit_sample(
             ensemble = np.array(list(known.values()))
         if len(ensemble):
             out[modality] = fit(
-                measured.read(spectrum, edge_table),
+                measured.read(spectrum, edge_table, max_shift_ev=measured.NEAR_EV),
                 ensemble,
                 edge_table[edge],
                 settings.max_shift_ev,
@@ -143,14 +143,16 @@ def of_composition(
 ) -> np.ndarray:
     """Spectrum (n,) of ``element`` at a composition (atoms per formula unit), between the cells.
 
+    Elements that are not named may have any content.
+
     The mixture of pristine structures that has the composition, of many the most even one (least
     squares with weights of no sign but plus, and a small penalty on their squares); each counts
     with its share of absorbing atoms.
     """
     rows = index[index.structure_id.isin(spectra) & (index.defect_class == "pristine")]
-    contents = np.array([rows[f"x_{e.lower()}"] for e in composition])
+    contents = np.array([np.ones(len(rows)), *(rows[f"x_{e.lower()}"] for e in composition)])
     evenness = EVENNESS * np.eye(len(rows))
-    wanted = np.concatenate([list(composition.values()), np.zeros(len(rows))])
+    wanted = np.concatenate([[1.0], list(composition.values()), np.zeros(len(rows))])
     shares, _ = nnls(np.vstack([contents, evenness]), wanted)
     absorbers = 2.0 if element == "O" else rows[f"x_{element.lower()}"].to_numpy()
     weights = shares * absorbers

@@ -32,6 +32,8 @@ CLIPPED_POINTS = 4  # equal and highest, side by side: a full detector
 NEGATIVE_SHARE, NEGATIVE_DEPTH = 0.2, 0.05  # of the window's points, of its maximum
 GLITCH = 12.0  # of the typical difference from what the neighbours say
 GLITCH_HEIGHT = 0.03  # of the edge
+CRYSTALS_FROM_EV = 2000.0  # below, monochromators are gratings
+GLITCH_STEP_EV = 0.7  # half the natural width of the K edges of Mn, Co, Ni: a line has points
 FLUORESCENCE = ("TFY", "PFY", "HERFD")
 OVER_ABSORPTION = "fluorescence: over-absorption lowers strong lines, which is not corrected"
 POWER_LAW_EV = (-40.0, -5.0)  # from the start of the window: clear of what the resolution smears
@@ -52,17 +54,28 @@ class Measured:
     notes: tuple[str, ...]
 
 
-def read(measured: MeasuredSpectrum, edge_table: EdgeTable, key: str | None = None) -> Spectrum:
+def read(
+    measured: MeasuredSpectrum,
+    edge_table: EdgeTable,
+    key: str | None = None,
+    max_shift_ev: float = 0.0,
+) -> Spectrum:
     """One measured edge in eV on the corrected axis, background off; see :func:`load`."""
-    return load(measured, edge_table, key).spectrum
+    return load(measured, edge_table, key, max_shift_ev).spectrum
 
 
-def load(measured: MeasuredSpectrum, edge_table: EdgeTable, key: str | None = None) -> Measured:
+def load(
+    measured: MeasuredSpectrum,
+    edge_table: EdgeTable,
+    key: str | None = None,
+    max_shift_ev: float = 0.0,
+) -> Measured:
     """Read and treat one measured edge.
 
     The file as :func:`corefuse.readers.read` finds it (the mean over the pixels of an image), the
     axis ``energy_scale * energy + energy_offset_ev`` or the straight line through the reference
-    peaks, the background taken off, plural scattering taken out where there is a low loss.
+    peaks, the background taken off, plural scattering taken out where there is a low loss. The axis
+    may be moved by up to ``max_shift_ev`` afterwards: a file need not cover its edge before.
 
     Raises
     ------
@@ -71,19 +84,19 @@ def load(measured: MeasuredSpectrum, edge_table: EdgeTable, key: str | None = No
         saturated or falls below its background.
     """
     try:
-        return _load(measured, edge_table)
+        return _load(measured, edge_table, max_shift_ev)
     except SpectrumError as fault:
         key = key or modality_id(measured.edge, measured.technique)
         raise InputError(measured.file, key, fault.problem, fault.fix) from None
 
 
-def _load(measured: MeasuredSpectrum, edge_table: EdgeTable) -> Measured:
+def _load(measured: MeasuredSpectrum, edge_table: EdgeTable, max_shift_ev: float) -> Measured:
     entry = edge_table[measured.edge]
-    recorded, unit = _recorded(measured)
+    recorded, unit = _recorded(measured, entry)
     scale, offset_ev, notes = axis(measured)
-    notes += recorded.notes
+    notes += recorded.notes + (("its energies are in keV",) if unit == "keV" else ())
     raw = Spectrum(_absolute_ev(recorded.energy, scale, offset_ev, unit), recorded.mean())
-    _check_covers_edge(recorded.energy, measured, entry, unit)
+    _check_covers_edge(recorded.energy, measured, entry, unit, max_shift_ev)
     raw = _cropped(raw, measured.crop_ev)
     _check_not_clipped(raw, entry)
     measured = measured.model_copy(update={"background": _method(raw, measured, entry)})
@@ -103,7 +116,8 @@ def _load(measured: MeasuredSpectrum, edge_table: EdgeTable) -> Measured:
     prepare(spectrum, entry)
     _check_not_negative(spectrum, entry)
     if measured.technique == "XAS":
-        notes += _glitches(spectrum, entry)
+        spectrum, mended = _mended(spectrum, entry)
+        notes += mended
         notes += (f"detected by {measured.mode}",) if measured.mode else ()
         notes += (OVER_ABSORPTION,) if measured.mode in FLUORESCENCE else ()
     else:
@@ -112,12 +126,13 @@ def _load(measured: MeasuredSpectrum, edge_table: EdgeTable) -> Measured:
     return Measured(spectrum, std, notes)
 
 
-def _recorded(measured: MeasuredSpectrum) -> tuple[readers.Recorded, str]:
+def _recorded(measured: MeasuredSpectrum, entry: EdgeEntry) -> tuple[readers.Recorded, str]:
     """What stands in a file, and the unit of its energies."""
     recorded = readers.read(
         Path(measured.file), measured.column, measured.axis_range, measured.energy_column
     )
-    return recorded, measured.energy_unit or recorded.unit or "eV"
+    unit = measured.energy_unit or recorded.unit or _likely_unit(recorded.energy, entry)
+    return recorded, unit
 
 
 def axis(measured: MeasuredSpectrum | Image) -> tuple[float, float, tuple[str, ...]]:
@@ -147,8 +162,12 @@ def _deconvolved(spectrum: Spectrum, low) -> np.ndarray:  # noqa: ANN001
     return eels.single_scattering(spectrum.energy_ev, spectrum.intensity, low)
 
 
-def check_files(samples: Iterable[Sample], edge_table: EdgeTable) -> None:
+def check_files(
+    samples: Iterable[Sample], edge_table: EdgeTable, max_shift_ev: float = 0.0
+) -> None:
     """Read every measured file once, so that a bad one stops the run before any simulation.
+
+    ``max_shift_ev`` is what the fit to the simulated spectra may still move the axis.
 
     Raises
     ------
@@ -159,7 +178,7 @@ def check_files(samples: Iterable[Sample], edge_table: EdgeTable) -> None:
     for sample in samples:
         _check_gain(sample, edge_table)
         for measured in sample.spectra:
-            load(measured, edge_table, _key(sample, measured))
+            load(measured, edge_table, _key(sample, measured), max_shift_ev)
 
 
 def _check_gain(requested: Sample, edge_table: EdgeTable) -> None:
@@ -168,7 +187,7 @@ def _check_gain(requested: Sample, edge_table: EdgeTable) -> None:
     if len(eels) < gain.LEAST_EDGES:
         return
     try:
-        spectra = {m.edge: _as_recorded(m) for m in eels}
+        spectra = {m.edge: _as_recorded(m, edge_table[m.edge]) for m in eels}
     except SpectrumError:
         return  # told by edge and file when it is loaded
     raw = {m.edge for m in eels if m.background == "power_law"}
@@ -179,9 +198,9 @@ def _check_gain(requested: Sample, edge_table: EdgeTable) -> None:
         raise InputError(eels[0].file, key, fault.problem, fault.fix) from None
 
 
-def _as_recorded(measured: MeasuredSpectrum) -> Spectrum:
+def _as_recorded(measured: MeasuredSpectrum, entry: EdgeEntry) -> Spectrum:
     """A file's spectrum on the corrected axis, cut to its edge, its background in it."""
-    recorded, unit = _recorded(measured)
+    recorded, unit = _recorded(measured, entry)
     scale, offset_ev, _ = axis(measured)
     energy_ev = _absolute_ev(recorded.energy, scale, offset_ev, unit)
     return _cropped(Spectrum(energy_ev, recorded.mean()), measured.crop_ev)
@@ -202,7 +221,7 @@ def sample(
     for measured in requested.spectra:
         modality = modality_id(measured.edge, measured.technique)
         entry = edge_table[measured.edge]
-        spectrum = read(measured, edge_table, _key(requested, measured))
+        spectrum = read(measured, edge_table, _key(requested, measured), NEAR_EV)
         moved_ev = spectrum.energy_ev + shifts_ev.get(modality, 0.0)
         intensity = prepare(Spectrum(moved_ev, spectrum.intensity), entry)
         there = np.isfinite(intensity)
@@ -217,7 +236,7 @@ def notes(samples: Iterable[Sample], edge_table: EdgeTable) -> dict[str, str]:
     """What was found on the way to each spectrum: ``<sample>/<modality>`` -> text."""
     return {
         f"{s.name}/{modality_id(m.edge, m.technique)}": "; ".join(
-            load(m, edge_table, _key(s, m)).notes
+            load(m, edge_table, _key(s, m), NEAR_EV).notes
         )
         for s in samples
         for m in s.spectra
@@ -409,8 +428,19 @@ def _absolute_ev(energy: np.ndarray, scale: float, offset_ev: float, unit: str) 
     return scale * energy * EV_PER_UNIT[unit] + offset_ev
 
 
+def _likely_unit(energy: np.ndarray, entry: EdgeEntry) -> str:
+    """The unit of energies of which nobody says it: keV where only these reach the edge."""
+    in_kev = EV_PER_UNIT["keV"] * energy
+    reaches = (in_kev > entry.window_ev[0]) & (in_kev < entry.window_ev[1])
+    return "keV" if reaches.any() else "eV"
+
+
 def _check_covers_edge(
-    energy: np.ndarray, measured: MeasuredSpectrum, entry: EdgeEntry, unit: str
+    energy: np.ndarray,
+    measured: MeasuredSpectrum,
+    entry: EdgeEntry,
+    unit: str,
+    max_shift_ev: float,
 ) -> None:
     low, high = entry.window_ev
     scale, offset_ev, _ = axis(measured)
@@ -419,7 +449,12 @@ def _check_covers_edge(
         energy_ev = energy_ev[
             (energy_ev >= measured.crop_ev[0]) & (energy_ev <= measured.crop_ev[1])
         ]
-    if not energy_ev.size or energy_ev[0] > low or energy_ev[-1] < high:
+    if (
+        not energy_ev.size
+        or np.ptp(energy_ev) < high - low
+        or energy_ev[0] > low + max_shift_ev
+        or energy_ev[-1] < high - max_shift_ev
+    ):
         for other_unit in EV_PER_UNIT:
             other = _absolute_ev(energy, scale, offset_ev, other_unit)
             if other_unit != unit and other[0] < high and other[-1] > low:
@@ -478,13 +513,24 @@ def _check_not_negative(spectrum: Spectrum, entry: EdgeEntry) -> None:
         )
 
 
-def _glitches(spectrum: Spectrum, entry: EdgeEntry) -> tuple[str, ...]:
-    """Single points far off the cubic through their four neighbours, as Bragg glitches are."""
+def _mended(spectrum: Spectrum, entry: EdgeEntry) -> tuple[Spectrum, tuple[str, ...]]:
+    """Without Bragg glitches: single points far off the cubic through their four neighbours.
+
+    They take the cubic's value. Only crystals, so hard X-rays, make them; where points stand far
+    apart a white line looks like one.
+    """
+    if entry.window_ev[0] < CRYSTALS_FROM_EV:
+        return spectrum, ()
     y, energy_ev = spectrum.intensity, spectrum.energy_ev[2:-2]
     cubic = (4 * (y[1:-3] + y[3:-1]) - y[:-4] - y[4:]) / 6
     away = np.abs(y[2:-2] - cubic)
     inside = _in_window(energy_ev, entry)
     least = max(GLITCH * np.median(away[inside]), GLITCH_HEIGHT * np.ptp(y[2:-2][inside]))
     alone = away == maximum_filter1d(away, 5)  # its neighbours are off because of it
-    places = ", ".join(f"{e:.1f}" for e in energy_ev[inside & alone & (away > least)][:5])
-    return (f"glitches at {places} eV",) if places else ()
+    close = np.gradient(energy_ev) < GLITCH_STEP_EV
+    glitches = inside & alone & close & (away > least)
+    if not glitches.any():
+        return spectrum, ()
+    mended = np.concatenate([y[:2], np.where(glitches, cubic, y[2:-2]), y[-2:]])
+    places = ", ".join(f"{e:.1f}" for e in energy_ev[glitches][:5])
+    return Spectrum(spectrum.energy_ev, mended), (f"glitches mended at {places} eV",)
