@@ -99,6 +99,9 @@ def _load(measured: MeasuredSpectrum, edge_table: EdgeTable, max_shift_ev: float
     _check_covers_edge(recorded.energy, measured, entry, unit, max_shift_ev)
     raw = _cropped(raw, measured.crop_ev)
     _check_not_clipped(raw, entry)
+    if measured.technique == "XAS":
+        raw, mended = _mended(raw, entry)
+        notes += mended
     measured = measured.model_copy(update={"background": _method(raw, measured, entry)})
     spectrum, std = _without_background(raw, measured, entry)
     if measured.low_loss:
@@ -116,8 +119,6 @@ def _load(measured: MeasuredSpectrum, edge_table: EdgeTable, max_shift_ev: float
     prepare(spectrum, entry)
     _check_not_negative(spectrum, entry)
     if measured.technique == "XAS":
-        spectrum, mended = _mended(spectrum, entry)
-        notes += mended
         notes += (f"detected by {measured.mode}",) if measured.mode else ()
         notes += (OVER_ABSORPTION,) if measured.mode in FLUORESCENCE else ()
     else:
