@@ -6,6 +6,7 @@ import time
 
 import psutil
 import pytest
+import yaml
 from pymatgen.core import Lattice, Structure
 
 from corefuse import attempts, engines, watch
@@ -84,6 +85,11 @@ def test_what_a_child_has_started_ends_with_it(tmp_path):
     with pytest.raises(watch.StoppedError, match="out of time"):
         watch.call(hang, watch.Limits(end=time.monotonic() + 3))
     assert not psutil.pid_exists(int(told.read_text()))
+
+
+def test_the_profile_gives_a_job_as_many_attempts(root):
+    profile = yaml.safe_load((root / "slurm" / "config.yaml").read_text())
+    assert profile["retries"] + 1 == attempts.ATTEMPTS
 
 
 def test_limits_stand_below_those_of_the_job():

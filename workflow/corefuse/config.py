@@ -235,7 +235,7 @@ class Sites(Section):
     sample: int = Field(4, ge=1, description="near_defects: seeded sample of the other sites")
     seed: int = Field(1, ge=0, description="near_defects: seed of that sample")
     sites_per_job: int = Field(
-        8, ge=1, description="sites of one structure that one job computes, one after the other"
+        24, ge=1, description="sites of one structure that one job computes, one after the other"
     )
 
 

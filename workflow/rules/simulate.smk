@@ -31,7 +31,7 @@ rule simulate:
         section=engine_section,
         revision=lambda w: checks.engine_revision(w.engine),
         stored=C.simulation.stored,
-        shared=lambda w: P(f"raw/{w.engine}/shared"),
+        shared=P("raw/{engine}/shared"),
     script:
         "../../scripts/simulate.py"
 
@@ -55,7 +55,7 @@ rule begin:
     params:
         section=engine_section,
         revision=lambda w: checks.engine_revision(w.engine),
-        shared=lambda w: P(f"raw/{w.engine}/shared"),
+        shared=P("raw/{engine}/shared"),
     script:
         "../../scripts/begin.py"
 
@@ -81,7 +81,7 @@ rule sites:
         section=engine_section,
         select=cfg.canonical(C.simulation.sites),
         revision=lambda w: checks.engine_revision(w.engine),
-        shared=lambda w: P(f"raw/{w.engine}/shared"),
+        shared=P("raw/{engine}/shared"),
     script:
         "../../scripts/sites.py"
 

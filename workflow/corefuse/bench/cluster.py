@@ -21,7 +21,7 @@ import yaml
 from corefuse import config, plan
 from corefuse.bench import ROOT, Row
 
-BATCHES = int(os.environ.get("BATCHES", "40"))
+BATCHES = 1000
 DRY_RUN_LIMIT_S, DRY_RUN_LIMIT_MB = 6.0, 300
 # In cells of 120 atoms: what takes time is the number of jobs, three or four a cell.
 EDGES = ("O K", "Li K", "Mn K", "Co K", "Ni K")  # every atom absorbs at one of them
@@ -45,7 +45,7 @@ MANY = {
     "simulation": {
         "edges": dict.fromkeys(EDGES, "gpaw"),
         "core_hole": dict.fromkeys(EDGES, "half"),
-        "sites": {"select": "all", "sites_per_job": 60},
+        "sites": {"select": "all"},
     },
     "spectra": {"techniques": {"XAS": {"gaussian_fwhm_ev": 0.3, "edges": ["O K", "Ni K"]}}},
 }

@@ -6,6 +6,7 @@ Each cell runs in a process of its own (``python -m corefuse.bench.core_hole 4``
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -31,7 +32,13 @@ def rows() -> Iterator[Row]:
         )
         found = json.loads(done.stdout.splitlines()[-1])
         atoms = f"{found['atoms']} atoms"
-        yield Row(START, atoms, found["start_s"], note=f"file of {found['start_mb']:.0f} MB")
+        yield Row(
+            START,
+            atoms,
+            found["start_s"],
+            peak_memory_mb=found["start_peak_mb"],
+            note=f"file of {found['start_mb']:.0f} MB",
+        )
         yield Row(
             SITE,
             atoms,
@@ -59,13 +66,18 @@ def measure(formula_units: int, folder: Path) -> dict[str, Any]:
     begin = time.process_time()
     engines.begin(engine, job, folder / "begin", start)
     start_s = time.process_time() - begin
+    start_peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     of_site = engines.Job(**vars(job) | {"absorber": engines.Absorber(EDGE, site), "start": start})
     raw = engines.simulate(engine, of_site, folder / "site")
     if raw.attrs["status"] != "ok":
         raise RuntimeError(f"{len(structure)} atoms: {raw.attrs['reason']}")
     size_mb = start.stat().st_size / 1e6
-    found = {"atoms": len(structure), "start_s": start_s, "start_mb": size_mb}
-    return rawdata.summary(raw) | found
+    return rawdata.summary(raw) | {
+        "atoms": len(structure),
+        "start_s": start_s,
+        "start_mb": size_mb,
+        "start_peak_mb": start_peak_mb,
+    }
 
 
 if __name__ == "__main__":
