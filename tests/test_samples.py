@@ -119,6 +119,26 @@ def test_the_files_of_the_project_are_sound(root, shared):
         assert not left_out
         loaded = cfg.load(filled, config)
         folder = str(shared / "experimental") + "/"
-        files = {m.file for s in loaded.infer.samples for m in s.spectra}
+        spectra = [m for s in loaded.infer.samples for m in s.spectra]
+        files = {f for m in spectra for f in (m.file, m.low_loss) if f}
         files |= {i.file for i in loaded.infer.images}
         assert {f.removeprefix(folder) for f in files} <= known
+
+
+def test_the_demos_edges_are_calibrated_and_single_scattered(root, shared):
+    """All four edges by the low loss of their region, on the line of four peaks."""
+    from corefuse import edge_table, measured
+
+    listed = {
+        "samples_file": str(root / "resources" / "si_doped_nmc.yaml"),
+        "data_folder": str(shared / "experimental"),
+    }
+    raw = yaml.safe_load((root / "config" / "config.yaml").read_text()) | {"infer": listed}
+    found = cfg.load(samples.put_in(raw, "c.yaml")[0], "c.yaml").infer.samples
+    table = edge_table.load(root / "resources" / "edges.yaml")
+    measured.check_files(found, table)
+    told = measured.notes(found, table)
+    assert len(told) == 4
+    for note in told.values():
+        assert "reference peaks off by +0.46, -0.68, -0.09, +0.31 eV" in note
+        assert "t/lambda 0.60; plural scattering taken out" in note

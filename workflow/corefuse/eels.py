@@ -84,7 +84,10 @@ def single_scattering(energy_ev: np.ndarray, edge: np.ndarray, low: LowLoss) -> 
         )
     core, zero = _signal(energy_ev, edge), _signal(low.energy_ev, low.counts)
     out = core.fourier_ratio_deconvolution(
-        zero, fwhm=low.zero_loss_fwhm_ev, extrapolate_lowloss=False
+        zero,
+        fwhm=low.zero_loss_fwhm_ev,
+        extrapolate_lowloss=False,
+        extrapolate_coreloss=False,  # a power law finds no exponent where an edge ends in noise
     )
     # eXSpy 0.3.2 reconvolves with a Gaussian of area 1 in eV, not in channels
     return np.array(out.data)[: energy_ev.size] * low_step
