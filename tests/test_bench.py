@@ -1,5 +1,7 @@
 """The table of `make bench`; what it measures is run by hand, timings are no test."""
 
+import pytest
+
 from corefuse import config, plan
 from corefuse.bench import Row, __main__, cluster, gpaw_cells, multiplets, oracle, stages, table
 
@@ -23,11 +25,20 @@ def test_one_table_has_every_section(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(stages, "DEMO", tmp_path)
     (tmp_path / "metrics.csv").touch()
     monkeypatch.setattr(__main__, "SECTIONS", (lambda: ROWS[:1], lambda: ROWS[1:]))
-    __main__.main()
+    with pytest.raises(SystemExit, match="a limit is not kept"):
+        __main__.main()
     printed = capsys.readouterr()
     assert printed.out.count("cpu_s_per_spectrum") == 1
     assert len(printed.out.splitlines()) == 2 + len(ROWS)
     assert len(printed.err.splitlines()) == len(ROWS)
+
+
+def test_limits_that_are_kept_end_well(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(stages, "DEMO", tmp_path)
+    (tmp_path / "metrics.csv").touch()
+    monkeypatch.setattr(__main__, "SECTIONS", (lambda: ROWS[:2],))
+    __main__.main()
+    assert "8 kept" in capsys.readouterr().out
 
 
 def test_multiplets_are_held_to_their_limits(monkeypatch):

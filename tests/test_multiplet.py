@@ -11,9 +11,9 @@ from scipy.linalg import eigh
 from scipy.signal import find_peaks
 from scipy.spatial.transform import Rotation
 
-from corefuse import ions
+from corefuse import config, ions, valence
 from corefuse.bench.multiplets import truncation_error
-from corefuse.bench.oracle import EG, IONS, T2G, typical
+from corefuse.bench.oracle import IONS, site
 from corefuse.multiplet import (
     D_ORBITALS,
     Ligand,
@@ -27,6 +27,8 @@ from corefuse.multiplet import (
 )
 from corefuse.multiplet.krylov import Hermitian, lowest
 
+EG = np.diag([float(name in ("z2", "x2-y2")) for name in D_ORBITALS])
+T2G = np.eye(5) - EG
 AXIS = np.arange(-25.0, 30.0, 0.05)
 HWHM = 0.2
 NO_SLATER = Slater(0.0, 0.0, 0.0, 0.0, 0.0)
@@ -46,7 +48,7 @@ def levels(problem: Problem) -> np.ndarray:
 
 @cache
 def spectrum(ion: str, ligand: bool = False):
-    return solve(typical(ion, ligand), AXIS, HWHM)
+    return solve(site(ion, ligand), AXIS, HWHM)
 
 
 def d_rotation(rotation: np.ndarray) -> np.ndarray:
@@ -119,7 +121,7 @@ def test_terms_of_a_free_d8_ion():
 
 @pytest.mark.parametrize("ion", IONS)
 def test_the_photon_energy_zero_is_the_difference_of_configuration_averages(ion):
-    problem = typical(ion, False, distortion_ev=0.2)
+    problem = site(ion, False, displaced_angstrom=0.1)
     for matrix in (initial_states(problem), final_states(problem)):
         assert abs(matrix.trace() / matrix.shape[0]) < 1e-9
 
@@ -147,6 +149,14 @@ def test_one_electron_and_one_hole_split_by_ten_dq(n_d, sign, degeneracies):
 def test_quartet_t2g_of_octahedral_d3_lies_at_ten_dq():
     found = levels(cubic(3, 1.7))
     assert np.sum(abs(found - found[0] - 1.7) < 1e-9) == 12
+
+
+@pytest.mark.parametrize(("ion", "degeneracy"), [("Mn4+", 12), ("Ni2+", 9)])
+def test_ten_dq_of_the_table_is_the_first_excitation_of_d3_and_d8(ion, degeneracy):
+    problem = replace(site(ion, False), zeta_3d_initial_ev=0.0)
+    found = levels(problem)
+    at = abs(found - found[0] - ions.load().ions[ion].ten_dq_crystal_field_ev) < 1e-9
+    assert np.sum(at) == degeneracy  # 4A2-4T2 and 3A2-3T2
 
 
 @pytest.mark.parametrize("ten_dq", [0.6, 1.2])
@@ -187,7 +197,7 @@ def test_final_configurations_lie_delta_plus_udd_minus_upd_apart():
 
 
 def test_without_hopping_the_ligand_is_not_there():
-    bare = typical("Ni2+", False)
+    bare = site("Ni2+", False)
     ligand = Ligand(np.zeros((5, 5)), np.zeros((5, 5)), 9.0, 6.0, 7.0, 10)
     with_ligand = solve(replace(bare, ligand=ligand), AXIS, HWHM)
     np.testing.assert_allclose(
@@ -196,14 +206,14 @@ def test_without_hopping_the_ligand_is_not_there():
 
 
 def test_the_spectrum_knows_the_sign_of_hopping_only_as_a_choice_of_phase():
-    problem = typical("Ni3+", True)
+    problem = site("Ni3+", True)
     flipped = replace(problem, ligand=replace(problem.ligand, hopping=-problem.ligand.hopping))
     a, b = (solve(p, AXIS, HWHM).intensity for p in (problem, flipped))
     np.testing.assert_allclose(a, b, atol=1e-4 * a.max())
 
 
 def test_truncation_of_ligand_holes_converges(capsys):
-    problem = typical("Ni3+", True)
+    problem = site("Ni3+", True)
     found = [
         solve(replace(problem, ligand=replace(problem.ligand, max_holes=k)), AXIS, HWHM).intensity
         for k in (1, 2, 3, 10)
@@ -220,7 +230,7 @@ def test_truncation_of_ligand_holes_converges(capsys):
 @pytest.mark.parametrize("ligand", [False, True])
 @pytest.mark.parametrize("ion", IONS)
 def test_isotropic_intensity_is_two_fifteenths_of_the_holes(ion, ligand):
-    problem = typical(ion, ligand)
+    problem = site(ion, ligand)
     if ligand:  # any truncation obeys the rule
         problem = replace(problem, ligand=replace(problem.ligand, max_holes=1))
     axis = np.arange(-300.0, 300.0, 0.1)
@@ -239,7 +249,7 @@ def test_isotropic_intensity_is_two_fifteenths_of_the_holes(ion, ligand):
 @settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 10_000), ligand=st.booleans())
 def test_a_rotated_site_has_the_same_levels_and_spectrum(seed, ligand):
-    problem = typical("Ni2+", ligand, distortion_ev=0.3, seed=seed)
+    problem = site("Ni2+", ligand, displaced_angstrom=0.1, seed=seed)
     d = d_rotation(Rotation.random(random_state=seed).as_matrix())
     turned = replace(problem, field=d @ problem.field @ d.T)
     if ligand:
@@ -253,7 +263,7 @@ def test_a_rotated_site_has_the_same_levels_and_spectrum(seed, ligand):
 
 @pytest.mark.parametrize("ion", ["Mn2+", "Mn4+", "Co2+", "Ni3+"])
 def test_kramers_pairs_at_any_site(ion):
-    found = solve(typical(ion, False, distortion_ev=0.3), AXIS, HWHM).levels_ev[:12]
+    found = solve(site(ion, False, displaced_angstrom=0.1), AXIS, HWHM).levels_ev[:12]
     np.testing.assert_allclose(found[::2], found[1::2], atol=1e-9)
 
 
@@ -267,9 +277,9 @@ def test_an_exchange_field_splits_a_spin_evenly_in_any_direction():
 # The known shapes
 
 
-def branching_ratio(ion: str) -> float:
+def branching_ratio(ion: str, ligand: bool) -> float:
     """L3/(L3+L2), cut at the lowest point between the two edges."""
-    y = spectrum(ion).intensity
+    y = spectrum(ion, ligand).intensity
     zeta = ions.load().ions[ion].zeta_2p_ev
     l3 = AXIS[np.argmax(np.where(zeta / 4 > AXIS, y, 0))]
     between = (l3 < AXIS) & (l3 + 1.5 * zeta > AXIS)
@@ -277,47 +287,80 @@ def branching_ratio(ion: str) -> float:
     return float(y[:cut].sum() / y.sum())
 
 
+MODELS = pytest.mark.parametrize("ligand", [False, True], ids=["field", "ligand"])
+
+
+@MODELS
 @pytest.mark.parametrize(
     ("smaller", "larger"),
     [("Mn4+", "Mn3+"), ("Mn3+", "Mn2+"), ("Co3+", "Co2+"), ("Ni4+", "Ni2+")],
 )
-def test_branching_ratios_follow_the_valence(smaller, larger):
-    assert branching_ratio(smaller) < branching_ratio(larger) - 0.01
+def test_branching_ratios_follow_the_valence(smaller, larger, ligand):
+    assert branching_ratio(smaller, ligand) < branching_ratio(larger, ligand) - 0.01
 
 
 def test_branching_ratio_without_interactions_is_two_to_one():
-    bare = replace(typical("Ni2+", False), slater_final=NO_SLATER, slater_initial=NO_SLATER)
+    bare = replace(site("Ni2+", False), slater_final=NO_SLATER, slater_initial=NO_SLATER)
     bare = replace(bare, zeta_3d_initial_ev=0.0, zeta_3d_final_ev=0.0, field=np.zeros((5, 5)))
     result = solve(bare, AXIS, 0.1)
     cut = bare.zeta_2p_ev / 4 > AXIS
     assert result.intensity[cut].sum() / result.intensity.sum() == pytest.approx(2 / 3, abs=2e-3)
 
 
-def peaks(ion: str, low: float, high: float, prominence: float) -> np.ndarray:
+def peaks(ion: str, ligand: bool, low: float, high: float, prominence: float) -> np.ndarray:
     """Positions of the peaks within a range, prominence relative to the strongest in it."""
-    y = spectrum(ion).intensity
+    y = spectrum(ion, ligand).intensity
     inside = (low < AXIS) & (high > AXIS)
     found, _ = find_peaks(y[inside], prominence=prominence * y[inside].max())
     return AXIS[inside][found]
 
 
-def test_the_l2_edge_of_ni2_is_a_doublet():
-    doublet = peaks("Ni2+", 5.0, 20.0, 0.1)
+@MODELS
+def test_the_l2_edge_of_ni2_is_a_doublet(ligand):
+    doublet = peaks("Ni2+", ligand, 5.0, 20.0, 0.2)
     assert len(doublet) == 2
     assert 0.5 < np.diff(doublet)[0] < 2.0  # about 1.1 eV in NiO
 
 
-def test_low_spin_co3_has_one_strong_l3_peak():
+@MODELS
+def test_low_spin_co3_has_one_strong_l3_peak(ligand):
     zeta = ions.load().ions["Co3+"].zeta_2p_ev
-    assert spectrum("Co3+").spin[0] < 0.2
-    assert len(peaks("Co3+", -25.0, zeta / 4, 0.4)) == 1
+    assert spectrum("Co3+", ligand).spin[0] < 0.2
+    assert len(peaks("Co3+", ligand, -25.0, zeta / 4, 0.4)) == 1
 
 
 # Spin states
 
 
+@MODELS
+@pytest.mark.parametrize("ion", config.IONS)
+def test_no_ion_of_the_table_crosses_its_spin_states_by_accident(ion, ligand):
+    """The first spin of each is the ground state's, 0.1 eV or more below the next."""
+    known = ions.load().ions[ion]
+    asked = valence.SiteIon(ion[:2], int(ion[2]), known.spins[0], 2 * known.spins[0])
+    found = spectrum(ion, ligand)
+    assert valence.doubts(asked, found.levels_ev, found.spin) == []
+
+
+def test_a_co3_ion_at_its_crossing_is_doubted():
+    """Half way in 10Dq between a low-spin and a high-spin ground state, closed in on."""
+    problem = site("Co3+", False)
+    low, high = 0.4, 1.0
+    for _ in range(12):
+        scale = (low + high) / 2
+        levels, spins = _levels_of(replace(problem, field=scale * problem.field))
+        low, high = (low, scale) if spins[0] < 1 else (scale, high)
+    (doubt,) = valence.doubts(valence.SiteIon("Co", 3, 0.0, 0.1), levels, spins)
+    assert "lie within 0.0" in doubt
+
+
+def _levels_of(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    found = solve(problem, np.zeros(1), HWHM, lanczos_steps=20)
+    return found.levels_ev, found.spin
+
+
 def test_a_spin_state_can_be_asked_for():
-    problem = typical("Co3+", False)
+    problem = site("Co3+", False)
     low, high = (solve(problem, AXIS, HWHM, spin=s) for s in (0, 2))
     np.testing.assert_array_equal(low.intensity, solve(problem, AXIS, HWHM).intensity)
     assert truncation_error(high.intensity, low.intensity)[1] > 0.2
@@ -327,14 +370,14 @@ def test_a_spin_state_can_be_asked_for():
 
 def test_a_spin_state_that_is_not_there_is_an_error():
     with pytest.raises(ValueError, match="no state with S near 3"):
-        solve(typical("Ni2+", False), AXIS, HWHM, spin=3)
+        solve(site("Ni2+", False), AXIS, HWHM, spin=3)
 
 
 # Numerics
 
 
 def test_the_continued_fraction_equals_the_sum_over_all_final_states():
-    problem = typical("Ni2+", False, distortion_ev=0.2)
+    problem = site("Ni2+", False, displaced_angstrom=0.1)
     found = solve(problem, AXIS, HWHM)
     energies, states = eigh(initial_states(problem).toarray())
     boltzmann = np.exp(-(energies - energies[0]) / (8.617333e-5 * 300))
@@ -353,15 +396,15 @@ def test_the_continued_fraction_equals_the_sum_over_all_final_states():
 
 @pytest.mark.parametrize("ion", ["Mn4+", "Co3+", "Ni4+"])
 def test_two_hundred_lanczos_steps_are_enough(ion):
-    problem = typical(ion, False, distortion_ev=0.2)
+    problem = site(ion, False, displaced_angstrom=0.1)
     a, b = (solve(problem, AXIS, HWHM, lanczos_steps=n).intensity for n in (200, 800))
     assert np.linalg.norm(a - b) < 2e-3 * np.linalg.norm(b)
 
 
-@pytest.mark.parametrize("distortion", [0.0, 0.2])
+@pytest.mark.parametrize("displaced", [0.0, 0.1])
 @pytest.mark.parametrize("count", [12, 24])
-def test_the_filter_misses_no_degenerate_level(distortion, count):
-    h = Hermitian.of(initial_states(typical("Co2+", True, distortion)))
+def test_the_filter_misses_no_degenerate_level(displaced, count):
+    h = Hermitian.of(initial_states(site("Co2+", True, displaced)))
     assert h.real.shape[0] == 1140  # above the size that is solved densely
     expected = eigh(h.dense(), subset_by_index=(0, count - 1), eigvals_only=True)
     found, states = lowest(h, count)

@@ -17,6 +17,7 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[3]
 GPAW = "GPAW ground state and spectra"
 GPAW_16 = f"{GPAW}, 16 atoms"  # the label that stages and other engines compare with
+BROKEN = "BROKEN"  # what a cell of a limit that is not kept says
 Result = TypeVar("Result")
 
 
@@ -103,4 +104,4 @@ def timed(work: Callable[[], Result]) -> tuple[float, Result]:
 def _limit(row: Row) -> str:
     if row.limit_s is None:
         return ""
-    return f"{row.limit_s:g} {'kept' if row.cpu_seconds <= row.limit_s else 'BROKEN'}"
+    return f"{row.limit_s:g} {'kept' if row.cpu_seconds <= row.limit_s else BROKEN}"

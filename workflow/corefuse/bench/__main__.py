@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from corefuse.bench import (
+    BROKEN,
     ROOT,
     cluster,
     core_hole,
@@ -27,7 +28,7 @@ SECTIONS = (
 
 
 def main() -> None:
-    """Measure section after section and print one table."""
+    """Measure section after section and print one table; exit with 1 where a limit is broken."""
     if not (stages.DEMO / "metrics.csv").exists():
         folder = stages.DEMO.relative_to(ROOT)
         sys.exit(f"corefuse: {folder}: no finished demo to time the stages on. Fix: make demo")
@@ -37,7 +38,10 @@ def main() -> None:
             print(f"[bench] {row.label}: {row.cpu_seconds:.2f} s", file=sys.stderr, flush=True)
             rows.append(row)
     print("CPU seconds on one core; ratio: to the row named beside it; edrixs: its scipy backend")
-    print(printed(table(rows)))
+    text = printed(table(rows))
+    print(text)
+    if BROKEN in text:
+        sys.exit(f"corefuse: a limit is not kept: {BROKEN} in the table")
 
 
 if __name__ == "__main__":
