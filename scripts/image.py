@@ -1,10 +1,22 @@
 """A spectrum image read pixel by pixel -> images/<image>.nc."""
 
-from corefuse import edge_table, files, image, infer
-from corefuse.config import Image
+import pandas as pd
+
+from corefuse import edge_table, files, image, infer, match, measured, spectra
+from corefuse.config import Image, Infer
 
 wanted = Image.model_validate_json(snakemake.params.section)
-prepared = image.read(wanted, edge_table.load(snakemake.input.edges))
+bounds, table = (
+    Infer.model_validate_json(snakemake.params.bounds),
+    edge_table.load(snakemake.input.edges),
+)
+simulated, mean = spectra.read_usable(snakemake.input.spectra), image.as_sample(wanted)
+fits = {
+    mean.name: match.fit_sample(mean, table, simulated, pd.read_csv(snakemake.input.index), bounds)
+}
+found = match.table([mean], fits, measured.notes([mean], table), table).set_index("modality")
+shifts, blurs = found.shift_ev.to_dict(), found.blur_fwhm_ev.to_dict()
+prepared = image.read(wanted, table, shifts, blurs)
 library = infer.Library.load(snakemake.input.models, snakemake.input.domain)
 maps = image.maps(prepared, library, snakemake.params.confidence)
-files.write_netcdf(snakemake.output[0], maps.merge(prepared))
+files.write_netcdf(snakemake.output[0], maps.merge(prepared).assign_attrs(fit=found.to_csv()))

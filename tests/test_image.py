@@ -4,7 +4,7 @@ import synthetic
 import xarray as xr
 from hyperspy.api import signals
 
-from corefuse import edge_table, image, infer
+from corefuse import edge_table, image, infer, measured
 from corefuse.bench.images import row as bench_row
 from corefuse.config import Image, Train
 from corefuse.domain import fit_domains
@@ -67,6 +67,56 @@ def test_an_empty_pixel_is_nan_and_alone(file, table):
     empty = ~np.isfinite(read["O_K-EELS"].values).all(axis=-1)
     assert empty[1, 2]
     assert empty.sum() == 1
+
+
+def test_a_pixel_in_which_the_detector_was_full_is_left_out(table, tmp_path):
+    data = np.array([[counts(o=0.5 + i / 4) for i in range(4)] for _ in range(2)])
+    data[0, 1] = np.minimum(data[0, 1], np.quantile(data[0, 1], 0.97))
+    full = write(tmp_path / "full.hspy", data)
+    read = image.read(Image(name="a", file=full, edges=["O K"]), table)
+    assert "1 saturated pixels left out" in read.notes
+    lost = ~np.isfinite(read["O_K-EELS"].values).all(axis=-1)
+    assert lost[0, 1]
+    assert lost.sum() == 1
+
+
+def test_noisy_pixels_are_told_by_their_signal_to_noise(file, table):
+    read = image.read(Image(name="a", file=file, edges=["O K"]), table)
+    ratio = read["O_K-EELS_signal_to_noise"].values
+    assert np.isnan(ratio[1, 2])
+    assert (np.diff(ratio[0]) > 0).all()  # the edge gets stronger from pixel to pixel
+
+
+def test_all_pixels_move_by_what_their_mean_is_off(file, table):
+    wanted = Image(name="a", file=file, edges=["O K", "Mn L2,3"])
+    there = image.read(wanted, table)["Mn_L23-EELS"]
+    moved = image.read(wanted, table, {"Mn_L23-EELS": -1.0}, {"Mn_L23-EELS": 3.0})["Mn_L23-EELS"]
+    step = moved.mean(("y", "x")).idxmax() - there.mean(("y", "x")).idxmax()
+    assert float(step) == pytest.approx(-1, abs=0.3)
+    assert float(moved.max()) < float(there.max())
+    mean = image.as_sample(wanted)
+    assert [m.edge for m in mean.spectra] == ["O K", "Mn L2,3"]
+    assert {m.background for m in mean.spectra} == {"power_law"}
+
+
+def test_plural_scattering_of_the_measured_image(shared, table):
+    """Pixel by pixel as for the mean of all of them, by one low loss."""
+    folder = shared / "experimental" / "eels_si_doped_nmc"
+    wanted = Image(
+        name="a",
+        file=str(folder / "TM_TM+O_EELS_Spectrum_Image.dm3"),
+        low_loss=str(folder / "ZLP_EELS_Spectrum_Image.dm3"),
+        energy_scale=1.029,
+        energy_offset_ev=-5.2,
+        edges=["O K", "Ni L2,3"],
+    )
+    thin = image.read(wanted, table)
+    thick = image.read(wanted.model_copy(update={"low_loss": None}), table)
+    far = slice(544, 549)  # the plasmon of the main peak
+    means = [d["O_K-EELS"].mean(("y", "x")).sel(energy_O_K=far).mean() for d in (thin, thick)]
+    assert float(means[0]) < float(means[1])
+    single = measured.sample(image.as_sample(wanted), table)["O_K-EELS"]
+    assert thin["O_K-EELS"].mean(("y", "x")).values == pytest.approx(single.values, abs=0.004)
 
 
 def test_denoised_pixels_are_nearer_to_the_truth(table, tmp_path):

@@ -650,6 +650,9 @@ class Image(Section):
     components: int | None = Field(
         None, ge=1, description="principal components kept against noise; null: no denoising"
     )
+    low_loss: str | None = Field(
+        None, description="file with the zero-loss peak: plural scattering is taken out"
+    )
 
 
 class Infer(Section):

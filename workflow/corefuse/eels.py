@@ -67,7 +67,7 @@ def low_loss(energy_ev: np.ndarray, counts: np.ndarray) -> LowLoss:
 
 
 def single_scattering(energy_ev: np.ndarray, edge: np.ndarray, low: LowLoss) -> np.ndarray:
-    """Fourier-ratio deconvolution of a background-free edge (n,): plural scattering taken out.
+    """Fourier-ratio deconvolution of background-free edges (..., n): plural scattering taken out.
 
     Reconvolved with a Gaussian as wide as the zero-loss peak, so the resolution stays as it was.
 
@@ -82,15 +82,19 @@ def single_scattering(energy_ev: np.ndarray, edge: np.ndarray, low: LowLoss) -> 
             f"the low loss has steps of {low_step:.4g} eV, the edge of {step:.4g} eV",
             "give the low loss taken with the edge's dispersion",
         )
-    core, zero = _signal(energy_ev, edge), _signal(low.energy_ev, low.counts)
-    out = core.fourier_ratio_deconvolution(
-        zero,
+    zero = _signal(low.energy_ev, low.counts)
+    threshold = float(np.ravel(zero.estimate_elastic_scattering_threshold().data)[0])
+    # eXSpy 0.3.2 takes one low loss a pixel
+    of_each = np.broadcast_to(low.counts, (*edge.shape[:-1], low.counts.size))
+    out = _signal(energy_ev, edge).fourier_ratio_deconvolution(
+        _signal(low.energy_ev, of_each),
+        threshold=threshold,
         fwhm=low.zero_loss_fwhm_ev,
         extrapolate_lowloss=False,
         extrapolate_coreloss=False,  # a power law finds no exponent where an edge ends in noise
     )
     # eXSpy 0.3.2 reconvolves with a Gaussian of area 1 in eV, not in channels
-    return np.array(out.data)[: energy_ev.size] * low_step
+    return np.array(out.data)[..., : energy_ev.size] * low_step
 
 
 def denoised(energy_ev: np.ndarray, counts: np.ndarray, components: int) -> np.ndarray:

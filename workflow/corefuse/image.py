@@ -9,13 +9,13 @@ import numpy as np
 import xarray as xr
 
 from corefuse import background, gain, measured, readers, standard
-from corefuse.config import TARGETS, Image
+from corefuse.config import TARGETS, Image, MeasuredSpectrum, Sample
 from corefuse.conformal import POSSIBLE_RANGE, residual_quantile
 from corefuse.edge_table import EdgeEntry, EdgeTable
 from corefuse.edges import modality_id
 from corefuse.errors import InputError
 from corefuse.feature_matrix import energy_dim, grid_of
-from corefuse.grid import EnergyGrid, Spectrum, SpectrumError, trapezoid_weights
+from corefuse.grid import EnergyGrid, Spectrum, SpectrumError, blurred, trapezoid_weights
 from corefuse.infer import Library, choose
 from corefuse.readers import EV_PER_UNIT
 
@@ -23,12 +23,35 @@ MIN_EDGE_TO_NOISE = 2.0  # edge area over its background's std; less is an empty
 PIXEL = "pixel"
 
 
-def read(image: Image, edge_table: EdgeTable) -> xr.Dataset:
+def as_sample(image: Image) -> Sample:
+    """The mean over all pixels as a sample, treated as they are.
+
+    Its shifts and widths against the simulated spectra are those of all pixels: these share one
+    axis, and a single one is too noisy to have its own.
+    """
+    shared = image.model_dump(
+        include={"file", "energy_scale", "energy_offset_ev", "reference_peaks", "low_loss"}
+    )
+    spectra = [
+        MeasuredSpectrum(edge=edge, technique="EELS", background="power_law", **shared)
+        for edge in image.edges
+    ]
+    return Sample(name=image.name, spectra=spectra)
+
+
+def read(
+    image: Image,
+    edge_table: EdgeTable,
+    shifts_ev: Mapping[str, float] = measured.NO_SHIFTS,
+    blurs_fwhm_ev: Mapping[str, float] = measured.NO_SHIFTS,
+) -> xr.Dataset:
     """The edges of an image on their standard axes: modality (y, x, energy), ``counts`` (y, x).
 
-    Each edge: power law below it off, then its standard form, pixel by pixel. A pixel whose edge
-    does not stand out of its background is NaN. The coordinates are those of the file (their unit
-    in ``attrs``).
+    Each edge: power law below it off, plural scattering out where there is a low loss, moved by
+    ``shifts_ev`` (modality -> eV), then its standard form and a Gaussian of ``blurs_fwhm_ev``,
+    pixel by pixel. A pixel is NaN where the detector was full or the edge does not stand out of
+    its background; ``<modality>_signal_to_noise`` (y, x) is the edge's maximum over the scatter
+    below it. The coordinates are those of the file (their unit in ``attrs``).
 
     Raises
     ------
@@ -43,6 +66,8 @@ def read(image: Image, edge_table: EdgeTable) -> xr.Dataset:
         mean = Spectrum(energy_ev, recorded.mean())
         gain.check(dict.fromkeys(image.edges, mean), edge_table, image.edges)
         counts = _two_directions(recorded)
+        full = _saturated(counts)
+        notes += (f"{full.sum()} saturated pixels left out",) if full.any() else ()
         if image.components:
             from corefuse import eels
 
@@ -50,7 +75,21 @@ def read(image: Image, edge_table: EdgeTable) -> xr.Dataset:
         dims = tuple(a.name for a in recorded.axes)
         out = xr.Dataset({"counts": (dims, counts.sum(axis=-1))})
         for edge in image.edges:
-            out = out.assign(_edge(energy_ev, counts, edge, image, edge_table, dims))
+            modality, entry = modality_id(edge, "EELS"), edge_table[edge]
+            at_ev, flat, std = _single_edge(energy_ev, counts, edge, image, entry, scale)
+            mean = Spectrum(at_ev, flat.mean(axis=tuple(range(flat.ndim - 1))))
+            measured.check_is_edge(mean, edge, edge_table)
+            moved_ev = at_ev + shifts_ev.get(modality, 0.0)
+            form, signal_to_noise = _standard(moved_ev, flat, std, entry)
+            form[full] = np.nan
+            if not np.isfinite(form).any():
+                raise SpectrumError(
+                    f"no pixel holds {edge}", "drop the edge or move the background"
+                )
+            form = blurred(form, entry.grid.step_ev, blurs_fwhm_ev.get(modality, 0.0))
+            axis = energy_dim(modality)
+            out[modality] = xr.DataArray(form, {axis: entry.grid.energies_ev}, (*dims, axis))
+            out[f"{modality}_signal_to_noise"] = (dims, signal_to_noise)
     except SpectrumError as fault:
         key = f"infer.images.{image.name}"
         raise InputError(image.file, key, fault.problem, fault.fix) from None
@@ -115,19 +154,19 @@ def maps(prepared: xr.Dataset, library: Library, confidence: float) -> xr.Datase
 
 def stacked(prepared: xr.Dataset) -> xr.Dataset:
     """The edges of a prepared image as (pixel, energy)."""
-    names = [n for n in prepared.data_vars if n != "counts"]
+    names = [n for n, v in prepared.data_vars.items() if v.ndim > prepared["counts"].ndim]
     return prepared[names].stack({PIXEL: prepared["counts"].dims}).transpose(PIXEL, ...)
 
 
-def _edge(
+def _single_edge(
     energy_ev: np.ndarray,
     counts: np.ndarray,
     edge: str,
     image: Image,
-    edge_table: EdgeTable,
-    dims: tuple[str, ...],
-) -> dict[str, xr.DataArray]:
-    entry = edge_table[edge]
+    entry: EdgeEntry,
+    scale: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Energies (n,) around an edge, its counts (..., n) above background, the background's std."""
     low, high = entry.window_ev
     if energy_ev[0] > low or energy_ev[-1] < high:
         raise SpectrumError(
@@ -138,25 +177,37 @@ def _edge(
     stop_ev = low + measured.POWER_LAW_EV[1]
     window_ev = stop_ev - image.background_ev, stop_ev
     fitted = background.power_law(energy_ev, counts, window_ev)
-    used = (energy_ev >= window_ev[0]) & (energy_ev <= high + measured.NEAR_EV)
-    flat = (counts - fitted.values)[..., used]
-    mean = Spectrum(energy_ev[used], flat.mean(axis=tuple(range(flat.ndim - 1))))
-    measured.check_is_edge(mean, edge, edge_table)
-    placed = on_grid(energy_ev[used], flat, entry)
-    weights = _window_weights(entry)
-    noise = on_grid(energy_ev[used], fitted.std[..., used], entry) @ weights
-    flat = standard.flattened(placed, entry)
-    area = flat @ weights
+    above = energy_ev >= window_ev[0]
+    flat = (counts - fitted.values)[..., above]
+    if image.low_loss:
+        from corefuse import eels
+
+        scattering = measured.low_loss(image.low_loss, scale)
+        flat = eels.single_scattering(energy_ev[above], flat, scattering)
+    used = energy_ev[above] <= high + measured.NEAR_EV
+    return energy_ev[above][used], flat[..., used], fitted.std[..., above][..., used]
+
+
+def _standard(
+    energy_ev: np.ndarray, flat: np.ndarray, std: np.ndarray, entry: EdgeEntry
+) -> tuple[np.ndarray, np.ndarray]:
+    """Standard form (..., m), NaN where there is no edge, and the signal-to-noise ratio (...)."""
+    placed, weights = on_grid(energy_ev, flat, entry), _window_weights(entry)
+    noise = on_grid(energy_ev, std, entry) @ weights
+    form = standard.flattened(placed, entry)
+    area = form @ weights
     seen = (placed @ weights > MIN_EDGE_TO_NOISE * noise) & (area > 0)
-    if not seen.any():
-        raise SpectrumError(f"no pixel holds {edge}", "drop the edge, or move the background")
-    modality = modality_id(edge, "EELS")
+    scatter = flat[..., energy_ev < entry.window_ev[0] + measured.POWER_LAW_EV[1]].std(axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        normal = np.where(seen[..., None], flat / area[..., None], np.nan)
-    axis = energy_dim(modality)
-    return {
-        modality: xr.DataArray(normal, {axis: entry.grid.energies_ev}, (*dims, axis)),
-    }
+        ratio = np.where(seen, placed[..., weights > 0].max(axis=-1) / scatter, np.nan)
+        return np.where(seen[..., None], form / area[..., None], np.nan), ratio
+
+
+def _saturated(counts: np.ndarray) -> np.ndarray:
+    """Pixels (...) of counts (..., n) where the highest channels side by side are equal."""
+    highest = counts == counts.max(axis=-1, keepdims=True)
+    runs = np.lib.stride_tricks.sliding_window_view(highest, measured.CLIPPED_POINTS, axis=-1)
+    return runs.all(axis=-1).any(axis=-1) & (np.ptp(counts, axis=-1) > 0)
 
 
 def on_grid(energy_ev: np.ndarray, spectra: np.ndarray, entry: EdgeEntry) -> np.ndarray:

@@ -58,7 +58,9 @@ rule infer:
 
 rule image:
     input:
-        file=lambda w: IMAGES[w.image].file,
+        file=lambda w: [f for f in (IMAGES[w.image].file, IMAGES[w.image].low_loss) if f],
+        spectra=expand(P("spectra/{structure_id}.nc"), structure_id=SPECS),
+        index=P("structures/index.csv"),
         models=expand(P("models/{target}/{subset}.ubj"), target=C.train.targets, subset=SUBSETS),
         cards=expand(P("models/{target}/{subset}.json"), target=C.train.targets, subset=SUBSETS),
         domain=expand(P("models/domain/{subset}.json"), subset=SUBSETS),
@@ -73,6 +75,7 @@ rule image:
         "../../envs/analysis.yaml"
     params:
         section=lambda w: cfg.canonical(IMAGES[w.image]),
+        bounds=fit_section([]),
         confidence=C.infer.confidence,
         code=code_hash("infer"),
     script:
