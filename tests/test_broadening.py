@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import rawdata
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import voigt_profile
@@ -7,6 +8,7 @@ from scipy.special import voigt_profile
 from corefuse.broadening import (
     FWHM_PER_SIGMA,
     REACH_FWHM,
+    broadened,
     edge_kernel,
     kernel_matrix,
     sharpest_technique,
@@ -15,7 +17,7 @@ from corefuse.broadening import (
 from corefuse.config import Spectra
 from corefuse.edge_table import Line
 from corefuse.grid import EnergyGrid, trapezoid_weights
-from corefuse.rawdata import energy_axis
+from corefuse.rawdata import energy_axis, of_edge
 
 WIDE = EnergyGrid(start_ev=-80, stop_ev=80, step_ev=0.2)
 
@@ -118,3 +120,16 @@ def test_eels_is_broader_than_xas_and_xas_is_the_sharpest():
     assert sharpest_technique("Li K", spectra) == "EELS"
     xas, eels = (technique_kernel("O K", t, spectra, WIDE, 0.0) for t in ("XAS", "EELS"))
     assert xas.matrix.max() > 1.5 * eels.matrix.max()
+
+
+def test_unbound_states_go_on_where_the_simulation_ends():
+    """A flat density stays flat up to its end and beyond: no fall for lack of states."""
+    flat = 2.0 * (rawdata.ENERGY_EV[None] > 0)
+    raw = rawdata.dataset([rawdata.channel("O K", {1.0: 1.0})])
+    raw["intensity"][:] = flat
+    chosen = Spectra(techniques={"XAS": {"gaussian_fwhm_ev": 0.5, "edges": ["O K"]}})
+    end_ev = rawdata.ENERGY_EV[-1]
+    grid = EnergyGrid(start_ev=-10, stop_ev=end_ev + 3, step_ev=0.2)
+    (out,) = broadened(of_edge(raw, "O K"), "O K", "XAS", chosen, grid, 0.0, 0.0)
+    high = grid.energies_ev > end_ev - 5
+    assert out[high] == pytest.approx(2.0, rel=0.06)  # widths grow with the energy

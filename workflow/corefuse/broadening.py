@@ -29,6 +29,7 @@ from corefuse.grid import EnergyGrid, trapezoid_weights
 from corefuse.rawdata import STEP_EV, holds_all_levels, resolves_levels, sticks_to_density
 
 REACH_FWHM = 20.0
+LAST_EV = 5.0  # of a simulation: what is beyond goes on like that
 ROOM_EV = 20.0  # transitions this far outside the output axis still send their tails into it
 L2_STEP_EV = 2.0  # where L3 and L2 are told apart
 FWHM_PER_SIGMA = 2 * np.sqrt(2 * np.log(2))
@@ -172,12 +173,13 @@ def broadened(
         levels = lines(edge, settings.l2_extra_lorentzian_fwhm_ev)
         return sum(
             _resolved_kernel(channels, line, level, technique, settings, grid, threshold_ev).apply(
-                energy_ev, *_placed(channels, line, level, shifts_ev)
+                *_placed(channels, line, level, shifts_ev)
             )
             for level, line in enumerate(levels)
         )
     if not holds_all_levels(channels):
         kernel = technique_kernel(edge, technique, settings, grid, threshold_ev)
+        energy_ev, density = _continued(energy_ev, density)
         return kernel.apply(energy_ev, shifts_ev, density)
     l2_share = expit((energy_ev - channels["l2_start_ev"].values[:, None]) / (L2_STEP_EV / 4))
     low, high = (bound_kernel(channels, edge, technique, settings, grid, level) for level in (0, 1))
@@ -186,14 +188,27 @@ def broadened(
     )
 
 
+def _continued(energy_ev: np.ndarray, density: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Axis and densities (site, n) of unbound states beyond where a simulation ends.
+
+    They go on at the mean of its last 5 eV: nothing there would pull down what is broadened below.
+    """
+    step_ev = float(energy_ev[1] - energy_ev[0])
+    beyond_ev = energy_ev[-1] + step_ev * np.arange(1, round(ROOM_EV / step_ev) + 1)
+    last = density[:, energy_ev > energy_ev[-1] - LAST_EV].mean(axis=1, keepdims=True)
+    longer = np.concatenate([density, np.repeat(last, beyond_ev.size, axis=1)], axis=1)
+    return np.concatenate([energy_ev, beyond_ev]), longer
+
+
 def _placed(
     channels: xr.Dataset, line: Line, level: int, shifts_ev: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Shifts and densities of one level, such that the kernel's own offset brings it home."""
-    if level == 0:
-        return shifts_ev, channels["intensity"].values
-    offset_ev = channels["l2_offset_ev"].values - line.offset_ev
-    return shifts_ev + offset_ev, channels["l2_intensity"].values
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Axis, shifts and densities of one level, such that the kernel's offset brings it home."""
+    name = "l2_intensity" if level else "intensity"
+    energy_ev, density = _continued(channels["energy_ev"].values, channels[name].values)
+    if level:
+        shifts_ev = shifts_ev + channels["l2_offset_ev"].values - line.offset_ev
+    return energy_ev, shifts_ev, density
 
 
 def _resolved_kernel(
