@@ -141,3 +141,13 @@ def test_a_spectrum_that_only_falls_is_refused():
     rngs = [view_rng(1, "s", 0, "O_K-XAS")]
     with pytest.raises(SpectrumError, match="area"):
         noisy_views(np.exp((520 - ENERGY) / 10), ENTRY, Dataset(**NOISELESS), rngs)
+
+
+def test_a_white_line_is_raised_up_to_its_share_and_only_there():
+    edge = 1 / (1 + np.exp(-(ENERGY - 535))) + np.exp(-(((ENERGY - 538) / 3) ** 2))
+    spectra, clean = views(intensity=edge, white_line=0.3), views(1, intensity=edge)[0]
+    far = np.abs(ENERGY - 553).argmin()
+    raised = (spectra[:, edge.argmax()] / spectra[:, far]) / (clean[edge.argmax()] / clean[far])
+    assert raised.min() == pytest.approx(1, abs=0.02)
+    assert raised.max() == pytest.approx(1.3, abs=0.03)
+    assert np.median(raised) == pytest.approx(1.15, abs=0.03)

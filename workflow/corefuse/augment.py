@@ -22,6 +22,7 @@ from corefuse.edge_table import EdgeEntry
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 CONTINUUM_FWHM_EV = 2.0
+WHITE_LINE_FWHM_EV = 5.0
 
 
 def view_rng(seed: int, structure_id: str, view: int, modality: str) -> np.random.Generator:
@@ -65,6 +66,7 @@ def noisy_views(
     spectrum = PchipInterpolator(energy_ev, intensity)
     for view, rng in zip(views, rngs, strict=True):
         blurred = _distorted(spectrum, entry, settings, rng)
+        blurred = blurred * _enhancement(energy_ev, blurred, settings, rng)
         residual = _residual(entry, settings, rng) * intensity.mean()
         counted = _counted(blurred + residual, settings.signal_to_noise, rng)
         view[:] = standard.form(counted, entry)
@@ -88,6 +90,21 @@ def _distorted(
     source_ev = middle_ev + (grid - middle_ev) / stretch - shift_ev
     at = source_ev[None, :] - sigma_ev * _NODES[:, None]
     return _WEIGHTS @ spectrum(np.clip(at, grid[0], grid[-1]))
+
+
+def _enhancement(
+    energy_ev: NDArray[np.floating],
+    intensity: NDArray[np.floating],
+    settings: DatasetSettings,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Draw how much the attraction of a core hole raises the maximum of an edge.
+
+    A Lorentzian about the maximum, from nothing to the stated share: states of one electron lack
+    it, and measured white lines differ in it.
+    """
+    away = (energy_ev - energy_ev[np.argmax(intensity)]) / (WHITE_LINE_FWHM_EV / 2)
+    return 1 + rng.uniform(0, settings.white_line) / (1 + away**2)
 
 
 def _residual(
