@@ -478,8 +478,10 @@ class Dataset(Section):
         0.005, ge=0, lt=0.1, description="standard deviation of the stretch of the energy axis"
     )
     white_line: float = Field(
-        0.0, ge=0, description="largest share by which a view's maximum is raised: without a core "
-        "hole white lines are too low"
+        0.0,
+        ge=0,
+        description="largest share by which a view's maximum is raised: without a core "
+        "hole white lines are too low",
     )
     background: float = Field(
         0.02, ge=0, description="residual linear background, share of the mean intensity"
