@@ -73,6 +73,34 @@ def test_turning_the_ligands_turns_the_matrices(seed, angles):
         assert np.linalg.eigvalsh(after) == pytest.approx(np.linalg.eigvalsh(before), abs=1e-9)
 
 
+@given(seed=st.integers(0, 200), n=st.integers(1, 6), mirrored=st.booleans())
+def test_the_canonical_surroundings_forget_direction_handedness_and_order(seed, n, mirrored):
+    vectors = random_site(seed, n).round(3)
+    turn = Rotation.random(random_state=seed).as_matrix() * (-1 if mirrored else 1)
+    order = np.random.default_rng(seed).permutation(n)
+    found = ligand_field.canonical(vectors, 3)
+    again = ligand_field.canonical((vectors @ turn.T)[order], 3)
+    assert again == pytest.approx(found, abs=1.1e-3)  # a last digit may round either way
+    lengths = np.linalg.norm(vectors, axis=1)
+    assert np.sort(np.linalg.norm(found, axis=1)) == pytest.approx(np.sort(lengths), abs=1e-3)
+    assert np.linalg.eigvalsh(field(found)) == pytest.approx(
+        np.linalg.eigvalsh(field(vectors)), abs=5e-3
+    )
+
+
+def test_ligands_on_one_line_are_surroundings_too():
+    line = 2.0 * np.array([[1, 2, 2], [-1, -2, -2]]) / 3
+    assert ligand_field.canonical(line, 3) == pytest.approx(np.array([[-2, 0, 0], [2, 0, 0]]))
+
+
+def test_other_surroundings_stay_others():
+    moved = OCTAHEDRON.copy()
+    moved[0] *= 1.002
+    assert not np.array_equal(
+        ligand_field.canonical(moved, 3), ligand_field.canonical(OCTAHEDRON, 3)
+    )
+
+
 def test_the_tensors_are_the_orbitals_their_names_say():
     x, y, z = 0.36, 0.48, 0.8
     sigma = ligand_field.projectors(np.array([[x, y, z]]))[0][0]

@@ -17,6 +17,7 @@ from corefuse import (
     engines,
     ions,
     ligand_field,
+    mn_references,
     multiplet,
     rawdata,
     spectra,
@@ -120,6 +121,23 @@ def test_what_was_solved_is_not_solved_again(raw, cell, folder, tmp_path, monkey
     again = engines.simulate(engine.ENGINE, job, tmp_path / "job")
     assert again.attrs["cache_hits"] == again.sizes["channel"]
     assert again["intensity"].values == pytest.approx(raw["intensity"].values)
+
+
+def test_sites_that_differ_in_direction_only_are_solved_once(tmp_path, monkeypatch):
+    """The four Mn of LaMnO3 are turned against each other; one more solution is the L3 of Mn3+."""
+    solved = []
+    solve = multiplet.solve
+    monkeypatch.setattr(
+        engine.multiplet, "solve", lambda *a, **k: solved.append(a) or solve(*a, **k)
+    )
+    crystal = mn_references.compounds()["LaMnO3"].crystal
+    for name, turned in (("as is", crystal), ("turned", crystal.copy())):
+        if name == "turned":
+            turned.apply_operation(_rotation())
+        job = engines.Job(name, turned, ("Mn L2,3",), SETTINGS, tmp_path / "shared")
+        raw = engines.simulate(engine.ENGINE, job, tmp_path / name)
+        assert raw.sizes["channel"] == 4
+        assert len(solved) == 2
 
 
 def test_another_parameter_is_another_problem(cell, folder, tmp_path):

@@ -21,11 +21,41 @@ _TENSORS = np.array(
         [[1 / _ROOT2, 0, 0], [0, -1 / _ROOT2, 0], [0, 0, 0]],
     ]
 )
+COLLINEAR = 0.1  # sine of the angle below which two ligands span no plane
 
 
 def octahedron(bond_angstrom: float) -> np.ndarray:
     """The six vectors (6, 3) of a regular octahedron."""
     return bond_angstrom * np.concatenate([np.eye(3), -np.eye(3)])
+
+
+def canonical(vectors: np.ndarray, digits: int) -> np.ndarray:
+    """Ligand vectors (n, 3), turned, mirrored and sorted to what all equal surroundings share.
+
+    Equal are those that a rotation, a reflection and a new order take to each other: the isotropic
+    spectrum of a site knows none of them. Of all frames spanned by two ligands the one with the
+    smallest coordinates is taken. They are rounded to ``digits`` decimals: surroundings are equal
+    within that.
+    """
+    turned = [(vectors @ frame.T).round(digits) + 0.0 for frame in _frames(vectors)]  # no -0.0
+    return min((v[np.lexsort(v.T)] for v in turned), key=lambda v: v.tolist())
+
+
+def _frames(vectors: np.ndarray) -> list[np.ndarray]:
+    """Frames (3, 3), axes in rows, of both senses: one ligand on an axis, another in a plane."""
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    frames = []
+    for first in units:
+        for other in units:
+            across = other - (first @ other) * first
+            length = np.linalg.norm(across)
+            if length > COLLINEAR:
+                third = np.cross(first, across / length)
+                frames += [np.array([first, across / length, s * third]) for s in (1, -1)]
+    if frames:
+        return frames
+    axes = np.linalg.svd(vectors)[2]  # one ligand, or all on one line
+    return [axes, -axes]
 
 
 def projectors(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,8 @@
 The moment of a site gives its valence and spin state (:mod:`corefuse.valence`), the vectors to its
 oxygen neighbours its ligand field (:mod:`corefuse.ligand_field`), the ion the rest of the
 Hamiltonian (:mod:`corefuse.ions`); :mod:`corefuse.multiplet` solves it. Sites with the same ion and
-the same neighbours are solved once, in this structure and in all others of the run.
+the same surroundings, however turned or mirrored, are solved once, in this structure and in all
+others of the run.
 
 The raw axis is absolute: its zero, plus ``core_level_shift_ev``, is the measured L3 maximum of the
 ion's reference compound, and the model puts the L3 maximum of the ion in a regular octahedron
@@ -39,7 +40,7 @@ RAW_FWHM_EV = (
 )
 PEAK_FWHM_EV = 0.8  # the L3 maximum of a measured reference is that of an edge about so wide
 SEARCH_EV = (-60.0, 60.0)  # where the model's own L3 maximum is looked for
-GEOMETRY_DIGITS = 4  # neighbours are the same to 0.0001 angstrom
+GEOMETRY_DIGITS = 3  # 0.001 angstrom moves a spectrum by 1 % at most (relative L2)
 ALL_HOLES = 10
 WARNING = "WARNING "
 L2_PART = 0.75  # L2 stands 3/2 zeta_2p above L3; half way between them L2 begins
@@ -58,7 +59,7 @@ class MultipletEngine(Engine):
     """See the module; follows :class:`corefuse.engines.Engine`."""
 
     name = "multiplet"
-    revision = 3
+    revision = 4
     edges = tuple(e.name for e in EDGES.values() if e.core_orbital == "2p")
     reads = ("gpaw", "gpaw_core_hole")
     resources = ("resources/multiplet.yaml",)
@@ -91,9 +92,7 @@ class MultipletEngine(Engine):
                 "valence": ion.valence,
                 "spin": ion.spin,
                 "moment_mub": ion.moment_mub,
-                "vectors": oxygen_vectors(
-                    job.structure, index, job.settings["bond_cutoff_angstrom"]
-                ).tolist(),
+                "vectors": _surroundings(job, index).tolist(),
             }
             for index, ion in enumerate(found)
             if ion and any(EDGES[e].element == ion.element for e in job.edges)
@@ -211,15 +210,16 @@ ENGINE = MultipletEngine()
 
 
 def oxygen_vectors(structure: Structure, index: int, cutoff_angstrom: float) -> np.ndarray:
-    """Vectors (n, 3) from a site to its oxygen neighbours, nearest first, in angstrom.
-
-    Rounded and sorted, so that equal surroundings give equal arrays.
-    """
+    """Vectors (n, 3) from a site to its oxygen neighbours in angstrom."""
     site = structure[index]
     near = structure.get_neighbors(site, cutoff_angstrom)
-    vectors = np.array([n.coords - site.coords for n in near if n.specie.symbol == "O"])
-    rounded = vectors.reshape(-1, 3).round(GEOMETRY_DIGITS) + 0.0  # no -0.0
-    return rounded[np.lexsort((*rounded.T, np.linalg.norm(rounded, axis=1).round(2)))]
+    return np.reshape([n.coords - site.coords for n in near if n.specie.symbol == "O"], (-1, 3))
+
+
+def _surroundings(job: Job, index: int) -> np.ndarray:
+    """The oxygen vectors of a site, the same for all sites of the same surroundings."""
+    vectors = oxygen_vectors(job.structure, index, job.settings["bond_cutoff_angstrom"])
+    return ligand_field.canonical(vectors, GEOMETRY_DIGITS) if len(vectors) else vectors
 
 
 def l3_origin_ev(
