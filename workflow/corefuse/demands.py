@@ -1,8 +1,8 @@
 """What a GPAW job asks of a cluster, before there is a structure: from its plan and settings.
 
-Plane waves decide. Full diagonalisation holds four dense matrices of them, and takes their cube in
-time. The two constants are fitted to stored runs on one core (16 atoms: 724 MB, 33 CPU s, 270 eV;
-40 atoms: 1.57 to 1.66 GB, 280 to 305 CPU s, 300 eV).
+Plane waves decide. Full diagonalisation holds some dense matrices of them, and takes their cube in
+time. The constants are fitted to stored runs on one core (16 atoms, 270 eV: 0.46 to 0.54 GB, 27 to
+44 CPU s; 40 atoms, 300 eV: 1.57 to 1.66 GB, 280 to 305 CPU s).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from corefuse.plan import StructureSpec
 
 FORMULA_UNIT_ANGSTROM3 = 35.0  # LiCoO2 has 32, LiMnO2 37
 COMPLEX_MB = 16 / 2**20
-PROGRAM_MB = 600.0
-DENSE_MATRICES = 4
+PROGRAM_MB = 350.0
+DENSE_MATRICES = 5.5
 SECONDS_PER_PLANE_WAVE3 = 2.8e-9  # and k point, both spins, some 20 SCF steps
 SAFETY_MEMORY = 1.5
 SAFETY_TIME = 2.0  # a node that is slow
