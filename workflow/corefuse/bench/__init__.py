@@ -69,7 +69,7 @@ def table(rows: Sequence[Row]) -> pd.DataFrame:
         {
             "what": row.what,
             "of": row.of,
-            "cpu_s": f"{row.cpu_seconds:.2f}",
+            "cpu_s": f"{row.cpu_seconds:{'.2f' if row.cpu_seconds >= 0.1 else '.1g'}}",
             "peak_memory_mb": f"{row.peak_memory_mb:.0f}" if row.peak_memory_mb else "",
             "spectra": str(row.spectra or ""),
             "cpu_s_per_spectrum": f"{row.cpu_seconds / row.spectra:.3g}" if row.spectra else "",

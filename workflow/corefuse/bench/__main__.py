@@ -9,10 +9,12 @@ from corefuse.bench import (
     ROOT,
     cluster,
     core_hole,
+    crystal,
     gpaw_cells,
     images,
     multiplets,
     printed,
+    products,
     stages,
     table,
 )
@@ -21,7 +23,9 @@ SECTIONS = (
     cluster.rows,
     gpaw_cells.rows,
     core_hole.rows,
+    crystal.rows,
     stages.rows,
+    products.rows,
     images.rows,
     multiplets.rows,
 )

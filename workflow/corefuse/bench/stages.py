@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pandas as pd
+import xarray as xr
 import yaml
 
 from corefuse import (
@@ -32,9 +32,9 @@ def rows() -> Iterator[Row]:
     table = edge_table.load(ROOT / "resources" / "edges.yaml")
     index = pd.read_csv(DEMO / "structures" / "index.csv")
     raw_files = sorted((DEMO / "raw").glob("*/*.nc"))
-    of_structure: dict[str, list[Path]] = {}
+    of_structure: dict[str, dict[str, xr.Dataset]] = {}
     for path in raw_files:
-        of_structure.setdefault(path.stem, []).append(path)
+        of_structure.setdefault(path.stem, {})[path.parent.name] = files.read_netcdf(path)
     modalities, subsets = demo.spectra.modalities(), config.resolve_subsets(demo)
     all_structures = f"{len(of_structure)} structures"
 
@@ -44,13 +44,8 @@ def rows() -> Iterator[Row]:
     yield _row("calibrate", all_structures, seconds)
     seconds, processed = timed(
         lambda: {
-            name: spectra.process(
-                {p.parent.name: files.read_netcdf(p) for p in paths},
-                demo.spectra,
-                table,
-                constants,
-            )
-            for name, paths in of_structure.items()
+            name: spectra.process(raw, demo.spectra, table, constants)
+            for name, raw in of_structure.items()
         }
     )
     yield _row("spectra", all_structures, seconds, len(of_structure) * len(modalities))
