@@ -21,7 +21,7 @@ _TENSORS = np.array(
         [[1 / _ROOT2, 0, 0], [0, -1 / _ROOT2, 0], [0, 0, 0]],
     ]
 )
-COLLINEAR = 0.1  # sine of the angle below which two ligands span no plane
+COLLINEAR = 1e-3  # sine of the angle below which two ligands span no plane
 
 
 def octahedron(bond_angstrom: float) -> np.ndarray:
