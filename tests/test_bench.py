@@ -3,7 +3,7 @@
 import pytest
 
 from corefuse import config, plan
-from corefuse.bench import Row, __main__, cluster, gpaw_cells, multiplets, oracle, stages, table
+from corefuse.bench import Row, __main__, cluster, gpaw_cells, multiplets, stages, table
 
 ROWS = [
     Row("slow", "16 atoms", 40.0, 20, 512.4),
@@ -42,7 +42,7 @@ def test_limits_that_are_kept_end_well(monkeypatch, capsys, tmp_path):
 
 
 def test_multiplets_are_held_to_their_limits(monkeypatch):
-    monkeypatch.setattr(oracle, "IONS", ("Ni2+",))
+    monkeypatch.setattr(multiplets, "IONS", ("Ni2+",))
     rows = {r.label: r for r in multiplets.rows() if not r.what.startswith("edrixs")}
     assert {label: row.limit_s for label, row in rows.items()} == {
         "multiplets, crystal field, Ni2+": 0.7,
