@@ -5,13 +5,16 @@ from pathlib import Path
 import pandas as pd
 
 from corefuse import figures, infer
-from corefuse.config import Report
+from corefuse.config import Infer, Report
 
 dpi = Report.model_validate_json(snakemake.params.section).png_dpi
 index = pd.read_csv(snakemake.input.index)
+samples = Infer.model_validate_json(snakemake.params.infer).samples
+told = {s.name: s.composition for s in samples}
 for path, svg, png in zip(
     snakemake.input.tables, snakemake.output.svg, snakemake.output.png, strict=True
 ):
     name = Path(path).stem
-    card = figures.inference_card(pd.read_csv(path), name, infer.known_truth(index, name))
+    truth = infer.known_truth(index, name, told.get(name, {}))
+    card = figures.inference_card(pd.read_csv(path), name, truth)
     figures.save(card, [svg, png], dpi)

@@ -219,6 +219,8 @@ def test_the_truth_of_a_simulated_sample_is_its_row_of_the_index():
     truth = known_truth(index, "a")
     assert (truth["x_li"], truth["v_o_present"], truth["antisite_present"]) == (0.5, 1, 0)
     assert known_truth(index, "measured") == {}
+    told = known_truth(index, "measured", {"Li": 1.0, "Ni": 0.8})
+    assert told == {"x_li": 1.0, "x_ni": 0.8}
 
 
 def test_a_series_is_told_in_the_order_of_its_voltage():

@@ -29,6 +29,9 @@ FAMILIARITY = ["in_domain", "domain_score", "domain_threshold"]
 COLUMNS = ["target", "kind", *ANSWER, *FAMILIARITY, "subset", "modalities", "verdict", "note"]
 
 
+NOTHING_KNOWN: Mapping[str, float] = MappingProxyType({})
+
+
 @dataclass(frozen=True)
 class Library:
     """Everything that was trained."""
@@ -115,11 +118,13 @@ def of_structure(spectra: xr.Dataset) -> dict[str, xr.DataArray]:
     }
 
 
-def known_truth(index: pd.DataFrame, sample: str) -> dict[str, float]:
-    """Labels of a simulated sample by its structure id; nothing for a measured one."""
+def known_truth(
+    index: pd.DataFrame, sample: str, composition: Mapping[str, float] = NOTHING_KNOWN
+) -> dict[str, float]:
+    """Labels of a simulated sample by its structure id; contents of a measured one as told."""
     rows = index[index.structure_id == sample]
     if rows.empty:
-        return {}
+        return {f"x_{element.lower()}": content for element, content in composition.items()}
     row = rows.iloc[0]
     present = {"v_o_present": row.v_o_count > 0, "antisite_present": row.antisite_count > 0}
     return {t: float(row[t]) for t in REGRESSION_TARGETS} | {
