@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import rawdata as synthetic
 import xarray as xr
+from test_fdmnes import COBALT, structure_of
 
-from corefuse import edge_table, files, rawdata
+from corefuse import edge_table, files, rawdata, structures
 from corefuse.broadening import broadened
 from corefuse.calibration import calibrate
 from corefuse.config import Fdmnes, Feff, Spectra
 from corefuse.edge_table import lines
+from corefuse.edges import EDGES
 from corefuse.engines import fdmnes, feff
 from corefuse.grid import EnergyGrid
 from corefuse.spectra import process
@@ -111,16 +113,24 @@ def raw(shared, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     command = {"run": ["true"]}
     made = {}
-    for name, edge, section in (
-        ("fdmnes", EDGE, Fdmnes(range_ev=[-5, 0.2, 30], command=command)),
-        ("feff", "O K", Feff(k_max_per_angstrom=5, command=command)),
+    for name, job, section in (
+        (
+            "fdmnes",
+            {"edges": [EDGE], "site": COBALT},
+            Fdmnes(range_ev=[-5, 0.2, 30], command=command),
+        ),
+        ("feff", {"edge": "O K", "site": 0}, Feff(k_max_per_angstrom=5, command=command)),
     ):
-        job = {"edge": edge, "site": 0, "role": "", "moment_mub": 0.0}
-        files.write_json(folder / name / "job.json", job | {"settings": section.model_dump()})
+        job |= {"role": "", "moment_mub": 0.0, "settings": section.model_dump()}
+        files.write_json(folder / name / "job.json", job)
     reference = shared / "reference"
+    source = reference / "fdmnes" / "licoo2_co_l23"
+    crystal = structure_of((source / "Co_in.txt").read_text())
+    structures.write(folder / "fdmnes" / "structure.json", crystal)
+    run = folder / "fdmnes" / EDGES[EDGE].id
+    run.mkdir()
     for part in ("", "_conv", "_bav"):
-        source = reference / "fdmnes" / "licoo2_co_l23" / f"LiCoO2_Co{part}.txt"
-        (folder / "fdmnes" / f"site{part}.txt").symlink_to(source)
+        (run / f"site{part}.txt").symlink_to(source / f"LiCoO2_Co{part}.txt")
     (folder / "feff" / "K").symlink_to(reference / "feff10" / "o_k_scf")
     for engine in (fdmnes.ENGINE, feff.ENGINE):
         parsed = engine.parse(folder / engine.name)
