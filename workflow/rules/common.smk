@@ -75,11 +75,11 @@ def batches_of(engine, structure_id):
 
 
 def simulation_jobs():
-    """Jobs of the long stage that this run has to do, whether one is done, how many were there."""
+    """For `progress.watch`: jobs of the long stage that this run has to do, and what else counts."""
     rules = ("simulate", "sites")
     to_do = [job for job in workflow.dag.needrun_jobs() if job.rule.name in rules]
     planned = sum(job.rule.name in rules for job in workflow.dag.jobs)
-    return to_do, workflow.dag.finished, planned - len(to_do)
+    return to_do, workflow.dag.finished, planned - len(to_do), Path(P("raw"))
 
 
 def measured_files(samples):
