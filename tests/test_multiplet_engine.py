@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import rawdata as synthetic
 from pymatgen.core import Structure
+from scipy.ndimage import gaussian_filter1d
 
 from corefuse import (
+    broadening,
     calibration,
     checks,
     config,
@@ -22,6 +24,8 @@ from corefuse import (
     rawdata,
     spectra,
 )
+from corefuse import grid as grids
+from corefuse.bench import oracle
 from corefuse.engines import multiplet as engine
 from corefuse.errors import InputError
 from corefuse.features import feature_energy
@@ -295,6 +299,36 @@ def test_l2_gets_its_extra_width_and_nothing_is_split_twice(raw, root):
         assert intensity[energy > energy[intensity.argmax()] + 21].max() < 0.1 * intensity.max()
     assert heights[0][0] == pytest.approx(heights[1][0], rel=0.05)
     assert heights[1][1] < 0.75 * heights[0][1]
+
+
+def test_the_width_in_the_raw_spectrum_is_stated_and_not_put_in_twice(raw):
+    """L3 of Ni2+: solved at RAW_FWHM_EV and broadened, or solved with its whole core-hole width."""
+    assert set(raw["lorentzian_fwhm_ev"].values) == {engine.RAW_FWHM_EV}
+    gaussian_fwhm_ev, settings = (
+        0.3,
+        config.Spectra(techniques={"XAS": {"gaussian_fwhm_ev": 0.3, "edges": ["Ni L2,3"]}}),
+    )
+    whole_ev = edge_table.lines("Ni L2,3", 0.0)[0].core_hole_fwhm_ev
+    energy = np.arange(-25.0, 30.0, rawdata.STEP_EV)
+    sharp, expected = (
+        multiplet.solve(oracle.site("Ni2+", False), energy, fwhm_ev / 2).intensity
+        for fwhm_ev in (engine.RAW_FWHM_EV, whole_ev)
+    )
+    l2_start_ev = ions.load().ions["Ni2+"].zeta_2p_ev / 4
+    channel = rawdata.Channel(
+        *("Ni L2,3", 0, "Ni", "", sharp, np.zeros((3, len(energy))), 0.0, 0.0),
+        levels=rawdata.Levels(l2_start_ev, engine.RAW_FWHM_EV, "a model"),
+    )
+    grid = grids.EnergyGrid(start_ev=-20, stop_ev=20, step_ev=rawdata.STEP_EV)
+    found = broadening.broadened(
+        rawdata.build([channel], energy), "Ni L2,3", "XAS", settings, grid, 0.0, 0.0
+    )[0]
+    expected = gaussian_filter1d(
+        expected, gaussian_fwhm_ev / broadening.FWHM_PER_SIGMA / rawdata.STEP_EV
+    )
+    expected = np.interp(grid.energies_ev, energy, expected)
+    l3 = grid.energies_ev < l2_start_ev - 3
+    assert np.linalg.norm((found - expected)[l3]) < 0.02 * np.linalg.norm(expected[l3])
 
 
 def test_rotating_and_renumbering_the_crystal_changes_nothing(cell, tmp_path):

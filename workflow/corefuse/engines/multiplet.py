@@ -35,9 +35,8 @@ from corefuse.engines import Engine, Job
 from corefuse.errors import InputError, NotConvergedError
 
 AXIS_EV = np.arange(-240, 601) * rawdata.STEP_EV  # -12 to 30 eV about the L3 maximum
-RAW_FWHM_EV = (
-    0.2  # Lorentzian in the raw spectrum: below every core hole's, no sharper than Lanczos
-)
+# Lorentzian in the raw spectrum, which says so: below every core hole's, no sharper than Lanczos.
+RAW_FWHM_EV = 0.2
 PEAK_FWHM_EV = 0.8  # the L3 maximum of a measured reference is that of an edge about so wide
 SEARCH_EV = (-60.0, 60.0)  # where the model's own L3 maximum is looked for
 GEOMETRY_DIGITS = 3  # 0.001 angstrom moves a spectrum by 1 % at most (relative L2)
