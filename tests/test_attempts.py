@@ -92,10 +92,20 @@ def test_the_profile_gives_a_job_as_many_attempts(root):
     assert profile["retries"] + 1 == attempts.ATTEMPTS
 
 
-def test_limits_stand_below_those_of_the_job():
-    class Resources:
-        mem_mb, runtime = 2000, 10
+class Resources:
+    mem_mb, runtime = 2000, 10
 
+
+def test_without_a_scheduler_the_machine_is_the_limit(monkeypatch):
+    for name in watch.JOB_IDS:
+        monkeypatch.delenv(name, raising=False)
+    limits = watch.limits_of_job(Resources())
+    assert limits.end == float("inf")
+    assert 0 < limits.memory_mb < psutil.virtual_memory().total / 2**20
+
+
+def test_limits_stand_below_those_of_the_job(monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
     limits = watch.limits_of_job(Resources())
     assert limits.memory_mb < 2000
     assert limits.end - time.monotonic() < 600

@@ -202,6 +202,8 @@ def test_a_site_that_takes_the_jobs_memory_is_retried_with_more(troubled):
     name = "LiCoO2-2fu-d0-li100-pristine 5"
     assert troubled.journal()[f"start {name}"] == 2
     assert troubled.journal()[f"end {name}"] == 1
+    logs = (troubled.folder / "results" / "slurm-logs").rglob("*.log")
+    assert any("out of memory" in log.read_text() for log in logs)
     raw = files.read_netcdf(troubled.folder / troubled.raw()[1])
     assert rawdata.failed_sites(raw) == []
 

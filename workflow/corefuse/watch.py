@@ -22,6 +22,7 @@ from corefuse.errors import InputError
 
 SHARE = 0.9  # of a job's memory and time; the rest is Snakemake's, in the same job
 PERIOD_S = 0.5  # between two looks
+JOB_IDS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")  # Slurm, PBS, LSF, SGE
 GRACE_S = 5.0  # for srun to end what it has started
 
 
@@ -47,7 +48,12 @@ class Limits:
 
 
 def limits_of_job(resources: Any) -> Limits:
-    """Limits below those of a job, from its Snakemake resources ``mem_mb`` and ``runtime``."""
+    """Limits below those of a job, from its Snakemake resources ``mem_mb`` and ``runtime``.
+
+    Without a scheduler nobody holds a job to them: then the machine's free memory is the limit.
+    """
+    if not any(name in os.environ for name in JOB_IDS):
+        return Limits(SHARE * psutil.virtual_memory().available / 2**20)
     memory_mb, minutes = (getattr(resources, r, float("inf")) for r in ("mem_mb", "runtime"))
     return Limits(SHARE * memory_mb, time.monotonic() + SHARE * 60 * minutes)
 
