@@ -135,7 +135,7 @@ def _config(folder: Path, node: str) -> str:
         "TaskPlugin": "task/none",
         "JobAcctGatherType": "jobacct_gather/linux",
         "JobAcctGatherFrequency": "task=1",
-        "JobAcctGatherParams": "OverMemoryKill",
+        "JobAcctGatherParams": "OverMemoryKill,UsePss",
         "AccountingStorageType": "accounting_storage/none",
         "SwitchType": "switch/none",
         "MpiDefault": "none",

@@ -64,7 +64,7 @@ REAL_SERIES = [
 ]
 MEMORY = (
     *("structure:mem_mb=900*attempt", "begin:mem_mb=900*attempt"),
-    *("sites:mem_mb=900*attempt", "collect:mem_mb=900*attempt"),
+    *("sites:mem_mb=2000*attempt", "collect:mem_mb=900*attempt"),
 )
 LIMIT_S = 400
 
@@ -170,7 +170,7 @@ def troubled(node, root, tmp_path_factory):
     project.behave(
         {
             "LiNiO2-2fu-d0-li100-pristine": {"structure_mb": 1100, "structure_s": 8},
-            "LiCoO2-2fu-d0-li100-pristine": {oxygen["LiCoO2"]: {"memory_mb": 1100, "wait_s": 6}},
+            "LiCoO2-2fu-d0-li100-pristine": {oxygen["LiCoO2"]: {"memory_mb": 1900}},
             "NC11-2fu-d0-li100-pristine": {oxygen["NC11"]: {"breaks": True}},
         }
     )

@@ -41,11 +41,11 @@ class ToyEngine(Engine):
         job = files.read_json(folder / "job.json")
         note("start", job)
         (folder / "out.txt").write_text("what the engine printed\n")
-        taken = np.ones(job.get("memory_mb", 0) << 17)
+        taken = take(job.get("memory_mb", 0))
         time.sleep(job.get("wait_s", 0.0))
         if job.get("breaks"):
             raise OSError("broken on purpose")
-        assert taken.sum() == taken.size
+        assert all(part.all() for part in taken)
         note("end", job)
 
     def parse(self, folder):
@@ -57,6 +57,15 @@ class ToyEngine(Engine):
     def read_log(self, folder):
         out = folder / "out.txt"
         return out.read_text() if out.exists() else ""
+
+
+def take(megabytes):
+    """More than half at once, the rest as slowly as real calculations grow."""
+    parts = [np.ones(int(0.6 * megabytes) << 17)]
+    while sum(part.nbytes for part in parts) >> 20 < megabytes:
+        parts.append(np.ones(50 << 17))
+        time.sleep(0.4)
+    return parts
 
 
 def note(word, job):

@@ -20,7 +20,8 @@ import psutil
 
 from corefuse.errors import InputError
 
-SHARE = 0.9  # of a job's memory and time; the rest is Snakemake's, in the same job
+SHARE = 0.9  # of a job's memory and time, to be ahead of its scheduler
+SNAKEMAKE_MB = 150  # runs in the same job
 PERIOD_S = 0.5  # between two looks
 JOB_IDS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")  # Slurm, PBS, LSF, SGE
 GRACE_S = 5.0  # for srun to end what it has started
@@ -55,7 +56,7 @@ def limits_of_job(resources: Any) -> Limits:
     if not any(name in os.environ for name in JOB_IDS):
         return Limits(SHARE * psutil.virtual_memory().available / 2**20)
     memory_mb, minutes = (getattr(resources, r, float("inf")) for r in ("mem_mb", "runtime"))
-    return Limits(SHARE * memory_mb, time.monotonic() + SHARE * 60 * minutes)
+    return Limits(SHARE * memory_mb - SNAKEMAKE_MB, time.monotonic() + SHARE * 60 * minutes)
 
 
 def call(work: Callable[[], object], limits: Limits) -> None:
