@@ -100,6 +100,15 @@ def test_a_json_file_with_energies(tmp_path, data, column, energy):
         readers.read(file, energy_column=energy)
 
 
+def test_lists_beside_the_spectra_of_a_json_file_are_not_taken_for_some(tmp_path):
+    file = tmp_path / "a.json"
+    both = {"0": COUNTS, "1": COUNTS}
+    file.write_text(json.dumps({"intensity": both, "cdf": both}, default=list))
+    assert readers.entries(file, "intensity") == ["intensity.0", "intensity.1"]
+    with pytest.raises(SpectrumError, match="which of intensity, cdf holds the spectra"):
+        readers.entries(file)
+
+
 def test_a_json_table_as_pandas_writes_it(tmp_path):
     import pandas as pd
 

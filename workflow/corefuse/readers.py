@@ -123,7 +123,9 @@ def entries(
     text = _text(path)
     if path.suffix.lower() == ".json":
         lists = _json_lists(text)
-        return [k for k in lists if _is_below(k, column) and not _is_energies(k, energy_column)]
+        found = [k for k in lists if _is_below(k, column) and not _is_energies(k, energy_column)]
+        _check_one_kind(found)
+        return found
     table = _table(text)
     place = _energy_place(table, energy_column)
     names = table.names or range(1, table.values.shape[1] + 1)
@@ -306,6 +308,16 @@ def _is_energies(keys: str, energy_column: str | int | None) -> bool:
     if energy_column is not None:
         return keys == str(energy_column)
     return any(_is_energy(key) for key in keys.split("."))
+
+
+def _check_one_kind(names: list[str]) -> None:
+    """Spectra are told apart by one key; lists of several kinds beside them are not meant."""
+    above = dict.fromkeys(name.rpartition(".")[0] for name in names)
+    below = dict.fromkeys(name.rpartition(".")[2] for name in names)
+    if len(above) > 1 and len(below) > 1:
+        raise SpectrumError(
+            f"which of {_told(above)} holds the spectra?", "give column: the keys above them"
+        )
 
 
 def _is_below(keys: str, above: str | None) -> bool:
