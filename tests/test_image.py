@@ -174,6 +174,7 @@ def cube():
         values = new[m].values.reshape(5, 6, -1).astype(float)
         values[4, 5] = np.nan
         out[m] = xr.DataArray(values, {dim: new[dim].values}, ("y", "x", dim))
+        out[f"{m}_noise"] = xr.zeros_like(out["counts"])
     return out, new
 
 
@@ -191,6 +192,18 @@ def test_the_maps_are_what_each_pixel_alone_gives(library, cube):
     assert np.isnan(maps["x_li"][4, 5])
     assert not maps["x_li_in_domain"][4, 5]
     assert len(image_maps(maps).axes) == 8  # value and width of both, with their scales
+
+
+def test_noise_of_a_pixel_widens_its_interval_alone(library, cube):
+    prepared, _ = cube
+    noisy = prepared.copy(deep=True)
+    for m in synthetic.MODALITIES:
+        noisy[f"{m}_noise"][2, 3] = float(prepared[m].std())
+    clean, spoilt = (image.maps(p, library, 0.9) for p in (prepared, noisy))
+    wider = (spoilt["x_li_high"] - spoilt["x_li_low"]) - (clean["x_li_high"] - clean["x_li_low"])
+    assert wider.values[2, 3] > 0.01
+    wider.values[2, 3] = 0
+    assert np.nan_to_num(wider.values) == pytest.approx(0)
 
 
 def test_an_image_no_model_knows_is_refused(library, cube):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from scipy.stats import norm
 
 from corefuse import background, gain, measured, readers, standard
 from corefuse.config import TARGETS, Image, MeasuredSpectrum, Sample
@@ -17,9 +18,11 @@ from corefuse.errors import InputError
 from corefuse.feature_matrix import energy_dim, grid_of
 from corefuse.grid import EnergyGrid, Spectrum, SpectrumError, blurred, trapezoid_weights
 from corefuse.infer import Library, choose
+from corefuse.models import Model
 from corefuse.readers import EV_PER_UNIT
 
 MIN_EDGE_TO_NOISE = 2.0  # edge area over its background's std; less is an empty pixel
+REPETITIONS = 4  # of a pixel with other noise
 PIXEL = "pixel"
 
 
@@ -50,8 +53,9 @@ def read(
     Each edge: power law below it off, plural scattering out where there is a low loss, moved by
     ``shifts_ev`` (modality -> eV), then its standard form and a Gaussian of ``blurs_fwhm_ev``,
     pixel by pixel. A pixel is NaN where the detector was full or the edge does not stand out of
-    its background; ``<modality>_signal_to_noise`` (y, x) is the edge's maximum over the scatter
-    below it. The coordinates are those of the file (their unit in ``attrs``).
+    its background. ``<modality>_noise`` (y, x) is the scatter below the edge on the scale of its
+    standard form, ``<modality>_signal_to_noise`` the edge's maximum over it. The coordinates are
+    those of the file (their unit in ``attrs``).
 
     Raises
     ------
@@ -80,7 +84,7 @@ def read(
             mean = Spectrum(at_ev, flat.mean(axis=tuple(range(flat.ndim - 1))))
             measured.check_is_edge(mean, edge, edge_table)
             moved_ev = at_ev + shifts_ev.get(modality, 0.0)
-            form, signal_to_noise = _standard(moved_ev, flat, std, entry)
+            form, noise, signal_to_noise = _standard(moved_ev, flat, std, entry)
             form[full] = np.nan
             if not np.isfinite(form).any():
                 raise SpectrumError(
@@ -89,6 +93,7 @@ def read(
             form = blurred(form, entry.grid.step_ev, blurs_fwhm_ev.get(modality, 0.0))
             axis = energy_dim(modality)
             out[modality] = xr.DataArray(form, {axis: entry.grid.energies_ev}, (*dims, axis))
+            out[f"{modality}_noise"] = (dims, noise)
             out[f"{modality}_signal_to_noise"] = (dims, signal_to_noise)
     except SpectrumError as fault:
         key = f"infer.images.{image.name}"
@@ -103,9 +108,10 @@ def read(
 def maps(prepared: xr.Dataset, library: Library, confidence: float) -> xr.Dataset:
     """Every target in every pixel, from the model of all edges of the image.
 
-    Per target ``<target>``, ``<target>_low``, ``<target>_high`` (conformal bounds of a value; of a
-    class the variable is its probability and has none), and ``<target>_in_domain``. A pixel is
-    read where all its edges are; the others are NaN and not in domain.
+    Per target ``<target>``, ``<target>_low``, ``<target>_high`` (conformal bounds of a value, wider
+    by what the pixel's own noise does to it; of a class the variable is its probability and has
+    none), and ``<target>_in_domain``. A pixel is read where all its edges are; the others are NaN
+    and not in domain.
 
     Raises
     ------
@@ -137,8 +143,11 @@ def maps(prepared: xr.Dataset, library: Library, confidence: float) -> xr.Datase
                 if model.card.not_learnable
                 else residual_quantile(model.card.residuals, confidence)
             )
-            out[f"{target}_low"] = (PIXEL, np.clip(value - away, low, high))
-            out[f"{target}_high"] = (PIXEL, np.clip(value + away, low, high))
+            std = np.full(len(x), np.nan)
+            std[there] = _std_of_noise(model, x[there], _noise(prepared, model.card.grids)[there])
+            half = np.hypot(away, norm.ppf((1 + confidence) / 2) * std)
+            out[f"{target}_low"] = (PIXEL, np.clip(value - half, low, high))
+            out[f"{target}_high"] = (PIXEL, np.clip(value + half, low, high))
     if not out:
         raise InputError(
             str(prepared.attrs.get("image")),
@@ -156,6 +165,24 @@ def stacked(prepared: xr.Dataset) -> xr.Dataset:
     """The edges of a prepared image as (pixel, energy)."""
     names = [n for n, v in prepared.data_vars.items() if v.ndim > prepared["counts"].ndim]
     return prepared[names].stack({PIXEL: prepared["counts"].dims}).transpose(PIXEL, ...)
+
+
+def _noise(prepared: xr.Dataset, grids: Mapping[str, EnergyGrid]) -> np.ndarray:
+    """Standard deviation (pixel, column) of every intensity that a model reads."""
+    dims = prepared["counts"].dims
+    flat = {m: prepared[f"{m}_noise"].transpose(*dims).values.ravel() for m in grids}
+    blocks = [np.repeat(flat[m][:, None], len(g.energies_ev), axis=1) for m, g in grids.items()]
+    return np.hstack(blocks).astype(np.float32)
+
+
+def _std_of_noise(model: Model, x: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """What noise adds to predictions: their standard deviation (pixel,) over noisy repetitions."""
+    rng = np.random.default_rng(0)
+    repeated = [
+        model.predict_rows(x + noise * rng.standard_normal(x.shape, np.float32))
+        for _ in range(REPETITIONS)
+    ]
+    return np.std(repeated, axis=0, ddof=1)
 
 
 def _single_edge(
@@ -190,8 +217,8 @@ def _single_edge(
 
 def _standard(
     energy_ev: np.ndarray, flat: np.ndarray, std: np.ndarray, entry: EdgeEntry
-) -> tuple[np.ndarray, np.ndarray]:
-    """Standard form (..., m), NaN where there is no edge, and the signal-to-noise ratio (...)."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Standard form (..., m), NaN where there is no edge; noise on its scale (...), ratio (...)."""
     placed, weights = on_grid(energy_ev, flat, entry), _window_weights(entry)
     noise = on_grid(energy_ev, std, entry) @ weights
     form = standard.flattened(placed, entry)
@@ -200,7 +227,8 @@ def _standard(
     scatter = flat[..., energy_ev < entry.window_ev[0] + measured.POWER_LAW_EV[1]].std(axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(seen, placed[..., weights > 0].max(axis=-1) / scatter, np.nan)
-        return np.where(seen[..., None], form / area[..., None], np.nan), ratio
+        normal = np.where(seen[..., None], form / area[..., None], np.nan)
+        return normal, np.where(seen, scatter / area, np.nan), ratio
 
 
 def _saturated(counts: np.ndarray) -> np.ndarray:

@@ -41,6 +41,7 @@ def row(library: Library, modalities: Sequence[str], confidence: float) -> Row:
         axis, energy_ev = energy_dim(modality), grid.energies_ev
         spectra = rng.random((SIDE, SIDE, energy_ev.size)) / (energy_ev[-1] - energy_ev[0])
         cube[modality] = xr.DataArray(spectra, {axis: energy_ev}, ("y", "x", axis))
+        cube[f"{modality}_noise"] = 0.01 * cube["counts"]
     maps(cube.isel(y=slice(2)), library, confidence)  # the first call of a library is slower
     seconds, read = timed(lambda: maps(cube, library, confidence))
     pixels = SIDE * SIDE
