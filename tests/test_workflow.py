@@ -92,6 +92,10 @@ def test_core_holes_go_in_batches_that_know_their_structure_only(fresh):
     assert (after["begin"], after["sites"], after["collect"]) == (5, 10, 5)
     batches = [set(re.findall(r"output: (\S+/batch-\S+json)", d.stdout)) for d in (few, many)]
     assert batches[0] < batches[1]
+    collected = re.findall(r"rule collect:\s+input: (.*)\s+output: (\S+)", many.stdout)
+    assert len(collected) == 5
+    for given, made in collected:  # so an edited structure is the only one to be put together again
+        assert {Path(batch).parent.name for batch in given.split(", ")} == {Path(made).stem}
 
 
 # --- a run that is killed and started again -------------------------------------------------------
