@@ -93,14 +93,6 @@ def test_xdi_columns(oxygen, names, second, third):
     assert spectrum.intensity == pytest.approx(MU, abs=2e-5)
 
 
-def test_energies_that_nobody_gives_a_unit_are_kev_where_only_these_reach_the_edge(table, tmp_path):
-    (tmp_path / "o.csv").write_text(rows(ENERGY / 1000, INTENSITY))
-    measured = MeasuredSpectrum(edge="O K", technique="XAS", file=str(tmp_path / "o.csv"))
-    found = load(measured, table)
-    assert found.spectrum.energy_ev == pytest.approx(ENERGY, abs=1e-2)
-    assert "its energies are in keV" in found.notes
-
-
 def test_an_axis_that_may_still_be_moved_need_not_cover_its_edge(table, tmp_path):
     (tmp_path / "o.csv").write_text(rows(ENERGY + 14, INTENSITY))
     measured = MeasuredSpectrum(edge="O K", technique="XAS", file=str(tmp_path / "o.csv"))
@@ -132,13 +124,7 @@ def with_line(number, text):
         ("o.csv", with_line(50, "530.0,1,2"), {}, "line 51 has 3 columns, not 2", "same columns"),
         ("o.csv", with_line(50, "530.0,nan"), {}, "intensity is nan at point 51", "remove"),
         ("o.csv", with_line(50, "520.0,1"), {}, "not monotonic", "sort the points"),
-        (
-            "o.csv",
-            rows(ENERGY / 1000, INTENSITY),
-            {"energy_unit": "eV"},
-            "look like keV",
-            "set energy_unit: keV",
-        ),
+        ("o.csv", rows(ENERGY / 1000, INTENSITY), {}, "look like keV", "set energy_unit: keV"),
         ("o.csv", PLAIN, {"energy_unit": "keV"}, "look like eV", "set energy_unit: eV"),
         ("o.csv", rows(ENERGY + 10, INTENSITY), {}, "525.0 to 574.8", None),
         (

@@ -391,10 +391,7 @@ BAD_SPECTRA = {
         "intensity is nan",
     ),
     "of another edge": (spectrum([e + 300 for e in ENERGIES]), "but O K needs 525 to 549 eV"),
-    "in keV": (
-        spectrum([e / 1000 for e in ENERGIES]).replace("energy,", "energy (eV),"),
-        "look like keV",
-    ),
+    "in keV": (spectrum([e / 1000 for e in ENERGIES]), "look like keV"),
 }
 BAD_CONFIGS = {  # edited key, value, key in the message, part of the problem
     "misspelt key": ("train.trails", 3, "train.trails", "did you mean 'trials'"),

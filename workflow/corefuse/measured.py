@@ -92,9 +92,9 @@ def load(
 
 def _load(measured: MeasuredSpectrum, edge_table: EdgeTable, max_shift_ev: float) -> Measured:
     entry = edge_table[measured.edge]
-    recorded, unit = _recorded(measured, entry)
+    recorded, unit = _recorded(measured)
     scale, offset_ev, notes = axis(measured)
-    notes += recorded.notes + (("its energies are in keV",) if unit == "keV" else ())
+    notes += recorded.notes
     raw = Spectrum(_absolute_ev(recorded.energy, scale, offset_ev, unit), recorded.mean())
     _check_covers_edge(recorded.energy, measured, entry, unit, max_shift_ev)
     raw = _cropped(raw, measured.crop_ev)
@@ -127,12 +127,12 @@ def _load(measured: MeasuredSpectrum, edge_table: EdgeTable, max_shift_ev: float
     return Measured(spectrum, std, notes)
 
 
-def _recorded(measured: MeasuredSpectrum, entry: EdgeEntry) -> tuple[readers.Recorded, str]:
+def _recorded(measured: MeasuredSpectrum) -> tuple[readers.Recorded, str]:
     """What stands in a file, and the unit of its energies."""
     recorded = readers.read(
         Path(measured.file), measured.column, measured.axis_range, measured.energy_column
     )
-    unit = measured.energy_unit or recorded.unit or _likely_unit(recorded.energy, entry)
+    unit = measured.energy_unit or recorded.unit or "eV"
     return recorded, unit
 
 
@@ -201,7 +201,7 @@ def _check_gain(requested: Sample, edge_table: EdgeTable) -> None:
 
 def _as_recorded(measured: MeasuredSpectrum, entry: EdgeEntry) -> Spectrum:
     """A file's spectrum on the corrected axis, cut to its edge, its background in it."""
-    recorded, unit = _recorded(measured, entry)
+    recorded, unit = _recorded(measured)
     scale, offset_ev, _ = axis(measured)
     energy_ev = _absolute_ev(recorded.energy, scale, offset_ev, unit)
     return _cropped(Spectrum(energy_ev, recorded.mean()), measured.crop_ev)
@@ -427,13 +427,6 @@ def _to_unit_step(
 
 def _absolute_ev(energy: np.ndarray, scale: float, offset_ev: float, unit: str) -> np.ndarray:
     return scale * energy * EV_PER_UNIT[unit] + offset_ev
-
-
-def _likely_unit(energy: np.ndarray, entry: EdgeEntry) -> str:
-    """The unit of energies of which nobody says it: keV where only these reach the edge."""
-    in_kev = EV_PER_UNIT["keV"] * energy
-    reaches = (in_kev > entry.window_ev[0]) & (in_kev < entry.window_ev[1])
-    return "keV" if reaches.any() else "eV"
 
 
 def _check_covers_edge(
