@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -197,17 +198,21 @@ def _left_out(
     """
     everything = np.arange(len(x))
 
-    def distances(rows: NDArray[np.intp], *without: NDArray[np.intp]) -> NDArray[np.float64]:
-        rest = np.setdiff1d(everything, np.concatenate(without))
-        inside, outside = _fit_space(x[rest], _scale(x[rest], grids)).split(x[rows])
+    @cache  # two folds leave the same rest, whichever of them is scored
+    def space(without: frozenset[int]) -> Space:
+        rest = np.setdiff1d(everything, np.concatenate([folds[k] for k in sorted(without)]))
+        return _fit_space(x[rest], _scale(x[rest], grids))
+
+    def distances(scored: int, *without: int) -> NDArray[np.float64]:
+        inside, outside = space(frozenset((scored, *without))).split(x[folds[scored]])
         return np.array([(inside**2).sum(axis=1), (outside**2).sum(axis=1)])
 
     alone = np.empty((2, len(x)))
     scores = np.empty(len(x))
-    for fold in folds:
-        others = [other for other in folds if other is not fold]
-        typical = _typical(np.hstack([distances(other, other, fold) for other in others]))
-        alone[:, fold] = distances(fold, fold)
+    for k, fold in enumerate(folds):
+        others = [other for other in range(len(folds)) if other != k]
+        typical = _typical(np.hstack([distances(other, k) for other in others]))
+        alone[:, fold] = distances(k)
         scores[fold] = (alone[:, fold] / typical[:, None]).sum(axis=0)
     return scores, _typical(alone)
 
