@@ -84,23 +84,26 @@ def spell_out(series: SpectrumSeries, config_file: str | Path) -> list[dict[str,
 
 def _spectra(series: SpectrumSeries) -> list[tuple[str, str | int | None]]:
     """File and column of every spectrum of a series, in its order."""
-    from corefuse import readers  # numpy and scipy, which jobs without a series need not load
-    from corefuse.grid import SpectrumError
-
     files = _matching(series.file)
     if len(files) > 1:
         return [(file, series.column) for file in files]
     key = f"infer.series.{series.name}"
-    try:
-        found = series.columns or readers.entries(
-            Path(files[0]), series.column, series.energy_column
-        )
-    except SpectrumError as fault:
-        raise InputError(series.file, key, fault.problem, fault.fix) from None
+    found = series.columns or _entries(series, files[0], key)
     if len(found) < 2:
         fix = "give columns, or in file a pattern such as scan_*.xdi"
         raise InputError(series.file, key, f"it holds {len(found)} spectra", fix)
     return [(files[0], column) for column in found]
+
+
+def _entries(series: SpectrumSeries, file: str, key: str) -> list[str | int]:
+    """Everything that the one file of a series holds."""
+    from corefuse import readers  # numpy and scipy, which a job whose config tells need not load
+    from corefuse.grid import SpectrumError
+
+    try:
+        return readers.entries(Path(file), series.column, series.energy_column)
+    except SpectrumError as fault:
+        raise InputError(series.file, key, fault.problem, fault.fix) from None
 
 
 def _matching(pattern: str) -> list[str]:
