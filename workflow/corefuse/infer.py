@@ -27,9 +27,8 @@ from corefuse.models import Model, load_models
 ANSWER = ["prediction", "low", "high", "level", "probability", "interval_unbounded"]
 FAMILIARITY = ["in_domain", "domain_score", "domain_threshold"]
 COLUMNS = ["target", "kind", *ANSWER, *FAMILIARITY, "subset", "modalities", "verdict", "note"]
-
-
 NOTHING_KNOWN: Mapping[str, float] = MappingProxyType({})
+NO_DOUBTS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -55,9 +54,6 @@ class Library:
         if missing := sorted(subsets - set(domains)):
             raise InputError("models", "domain", f"no domain for {missing[0]!r}", "train again")
         return cls(models, domains)
-
-
-NO_DOUBTS: Mapping[str, str] = MappingProxyType({})
 
 
 def infer(
