@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from corefuse import config, plan
-from corefuse.bench import ROOT, Row
+from corefuse.bench import BROKEN, ROOT, Row
 
 BATCHES = 1000
 DRY_RUN_LIMIT_S, DRY_RUN_LIMIT_MB = 6.0, 300
@@ -80,14 +80,14 @@ def _dry_run() -> Row:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "many.yaml"
         path.write_text(yaml.safe_dump(MANY))
-        seconds, peak_mb = _run(["-n", "-q", "all", "--configfile", str(path)], ROOT)
+        seconds, peak_mb = snakemake(["-n", "-q", "all", "--configfile", str(path)], ROOT)
     return Row(
         "dry run",
         f"{sites_asked()} sites of {len(_plan())} cells",
         seconds,
         peak_memory_mb=peak_mb,
         limit_s=DRY_RUN_LIMIT_S,
-        note=f"memory {'kept' if peak_mb <= DRY_RUN_LIMIT_MB else 'BROKEN'}: {DRY_RUN_LIMIT_MB} MB",
+        note=f"memory {'kept' if peak_mb <= DRY_RUN_LIMIT_MB else BROKEN}: {DRY_RUN_LIMIT_MB} MB",
     )
 
 
@@ -102,7 +102,7 @@ def _batches(n: int) -> Row | None:
         shutil.copytree(ROOT / "slurm", work / "slurm")
         (work / "Snakefile").write_text(TRIVIAL.format(n=n))
         begin = time.perf_counter()
-        _run(["--profile", "slurm", "--slurm-status-command", "squeue", "-q", "all"], work)
+        snakemake(["--profile", "slurm", "--slurm-status-command", "squeue", "-q", "all"], work)
         seconds = time.perf_counter() - begin
     note = f"wall time; {seconds / n:.1f} s a batch, {os.cpu_count()} cores"
     return Row("batches that do nothing, Slurm", f"{n} batches", seconds, note=note)
@@ -124,8 +124,11 @@ def _slurm(folder: Path) -> Iterator[bool]:
         yield False
 
 
-def _run(args: list[str], folder: Path) -> tuple[float, float]:
-    """CPU seconds and peak memory (MB) of a snakemake command."""
+def snakemake(args: list[str], folder: Path) -> tuple[float, float]:
+    """CPU seconds and peak memory (MB) of a snakemake command.
+
+    Raises RuntimeError where it fails.
+    """
     child = subprocess.Popen(
         [sys.executable, "-m", "snakemake", *args],
         cwd=folder,

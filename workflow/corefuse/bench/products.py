@@ -5,9 +5,6 @@ All files are read before the clock starts.
 
 from __future__ import annotations
 
-import resource
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from corefuse import config, edge_table, figures, files, grid, match, scores, spectra, tables
-from corefuse.bench import GPAW_16, ROOT, Row, stages, timed
+from corefuse.bench import GPAW_16, ROOT, Row, cluster, stages, timed
 
 MATCHED = "O_K-EELS"
 BOUND_EV = 3.0  # of shift and extra width, as a measured edge gets
@@ -108,14 +105,11 @@ def _tables(scratch: Path) -> Row:
 def _report(scratch: Path) -> Row:
     """Snakemake's report of the demo; it runs as a program of its own."""
     command = [
-        *(sys.executable, "-m", "snakemake", "results", "--cores", "1", "--nolock"),
+        *("results", "--cores", "1", "--nolock"),
         *("--configfile", str(stages.DEMO / "config.yaml")),
         *("--report", str(scratch / "report.html")),
     ]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    seconds, _ = cluster.snakemake(command, ROOT)
     size = (scratch / "report.html").stat().st_size / 1e6
     return _row("report", f"one page of {size:.1f} MB", seconds)
 
