@@ -52,11 +52,12 @@ def test_the_function_gets_the_folder(launcher, tmp_path, monkeypatch):
 def test_no_convergence_comes_back_as_such(launcher, tmp_path, monkeypatch):
     body = (
         "from corefuse.errors import NotConvergedError\n"
-        "def work(folder): raise NotConvergedError('SCF')\n"
+        "def work(folder): raise NotConvergedError('SCF', {'iterations': 2})\n"
     )
     work = module(tmp_path, monkeypatch, body)
-    with pytest.raises(NotConvergedError, match="SCF"):
+    with pytest.raises(NotConvergedError, match="SCF") as caught:
         launch.call(launcher, work, tmp_path)
+    assert caught.value.facts == {"iterations": 2}
 
 
 def test_a_crash_shows_what_was_printed(tmp_path, monkeypatch):

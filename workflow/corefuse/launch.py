@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from corefuse import files
 from corefuse.errors import InputError, NotConvergedError
 
 NOT_CONVERGED = 3  # exit code
+WHY = "not_converged.json"
 
 
 def call(launcher: Sequence[str], function: str, folder: Path) -> None:
@@ -38,9 +40,9 @@ def call(launcher: Sequence[str], function: str, folder: Path) -> None:
         raise InputError(
             "the profile", "set-resources.mpi", f"no program {launcher[0]!r}", "drop it or load MPI"
         ) from None
-    why = folder / "not_converged.txt"
+    why = folder / WHY
     if done.returncode and why.exists():
-        raise NotConvergedError(why.read_text())
+        raise NotConvergedError(*files.read_json(why))
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}\n{done.stdout}{done.stderr}".strip())
 
@@ -71,7 +73,7 @@ def main(function: str, folder: Path) -> int:
     try:
         _resolve(function)(folder)
     except NotConvergedError as why:  # raised alike in all processes
-        (folder / "not_converged.txt").write_text(str(why))
+        files.write_json(folder / WHY, [str(why), why.facts])
         return NOT_CONVERGED
     return 0
 

@@ -83,8 +83,7 @@ class GpawEngine(Engine):
 
     def run(self, folder: Path) -> None:
         """Ground state, then the bands above it, then ``channels.npz``."""
-        launcher = files.read_json(folder / "job.json")["launcher"]
-        call(launcher, "corefuse.engines.gpaw:compute", folder)
+        call("corefuse.engines.gpaw:compute", folder)
 
     def parse(self, folder: Path) -> xr.Dataset:
         """``outcome.json`` and ``channels.npz`` as a raw dataset."""
@@ -114,7 +113,7 @@ class GpawEngine(Engine):
             # srun's processes live for this run only, and are no children of the one that waits
             raw = raw.assign_attrs(cpu_seconds=round(outcome["process_seconds"], 2))
         return raw.assign_attrs(
-            scf_facts(folder),
+            scf_facts(files.read_json(folder / "scf.json")),
             converged=1,
             fermi_level_ev=outcome["fermi_level_ev"],
             fermi_level_on_axis_ev=0.0,
@@ -237,17 +236,13 @@ def _peak_memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def call(launcher: Sequence[str], function: str, folder: Path) -> None:
-    """As :func:`corefuse.launch.call`; a run that does not converge tells of its attempts."""
-    try:
-        launch.call(launcher, function, folder)
-    except NotConvergedError as why:
-        raise NotConvergedError(str(why), scf_facts(folder)) from None
+def call(function: str, folder: Path) -> None:
+    """:func:`corefuse.launch.call` with the launcher that ``prepare`` wrote."""
+    launch.call(files.read_json(folder / "job.json")["launcher"], function, folder)
 
 
-def scf_facts(folder: Path) -> dict[str, str | int]:
+def scf_facts(scf: Mapping[str, Any]) -> dict[str, str | int]:
     """What ``scf.json`` holds, as attributes of a raw file."""
-    scf = files.read_json(folder / "scf.json")
     return {
         "attempts": files.dumps(scf["attempts"]),
         "method": files.dumps(scf["method"]),
@@ -429,13 +424,15 @@ def first_converged(
         except gpaw.KohnShamConvergenceError as why:
             reason = str(why).split("!")[0]
         records.append(_attempt_record(calc, settings, reason))
+        scf = {"attempts": records, "method": method(calc)}
         if calc.world.rank == 0:
-            files.write_json(folder / "scf.json", {"attempts": records, "method": method(calc)})
+            files.write_json(folder / "scf.json", scf)
         if not reason:
             return calc
     raise NotConvergedError(
         f"SCF not converged in {settings['max_scf_steps']} steps with any of "
-        f"{len(MIXERS)} mixings, each gentler than the last"
+        f"{len(MIXERS)} mixings, each gentler than the last",
+        scf_facts(scf),
     )
 
 

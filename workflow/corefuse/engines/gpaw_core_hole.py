@@ -53,8 +53,7 @@ class GpawCoreHoleEngine(Engine):
     def begin(self, job: Job, folder: Path, start: Path) -> None:
         """The ground state without a hole, with its wave functions, as GPAW's ``.gpw``."""
         initial.ENGINE.prepare(job, folder)
-        launcher = files.read_json(folder / "job.json")["launcher"]
-        initial.call(launcher, "corefuse.engines.gpaw_core_hole:begin", folder)
+        initial.call("corefuse.engines.gpaw_core_hole:begin", folder)
         (folder / "ground_state.gpw").replace(start)
 
     def prepare(self, job: Job, folder: Path) -> None:
@@ -71,8 +70,7 @@ class GpawCoreHoleEngine(Engine):
 
     def run(self, folder: Path) -> None:
         """Ground state with the hole, then the bands above it, then ``channels.npz``."""
-        launcher = files.read_json(folder / "job.json")["launcher"]
-        initial.call(launcher, "corefuse.engines.gpaw_core_hole:compute", folder)
+        initial.call("corefuse.engines.gpaw_core_hole:compute", folder)
 
     def parse(self, folder: Path) -> xr.Dataset:
         """``outcome.json`` and ``channels.npz`` as a raw dataset of one channel."""
