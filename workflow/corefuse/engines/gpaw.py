@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Any
 import ase
 import numpy as np
 import xarray as xr
-from ase.units import Bohr, Hartree
+from ase.units import Hartree
 from pymatgen.core import Structure
 from scipy.special import expit
 
-from corefuse import files, launch, rawdata, structures
+from corefuse import demands, files, launch, rawdata, structures
 from corefuse.edges import EDGES, Edge
 from corefuse.engines import Engine, Job
 from corefuse.errors import InputError, NotConvergedError
@@ -44,7 +44,6 @@ MIXERS: tuple[dict[str, Any] | None, ...] = (
     {"backend": "pulay", "method": "difference", "beta": 0.02, "nmaxold": 8, "weight": 100},
 )
 EIGENSTATE_TOLERANCE_EV2 = 1e-4  # per electron, of the SCF; the final bands are exact
-BAND_BOTTOM_EV = 24.0  # depth below E_F of the free-electron-like band bottom (O 2s)
 SCF_SPARE_BANDS = 0.15  # empty bands of the SCF, share of the occupied ones
 
 
@@ -320,16 +319,6 @@ def _kpoints(job: Job) -> int:
     return irreducible_kpoints(kpoint_mesh(to_atoms(job.structure), spacing))
 
 
-def bands_up_to(atoms: Atoms, energy_ev: float) -> int:
-    """Bands below ``energy_ev`` above E_F, counted as for free electrons in the cell.
-
-    N = V k^3 / (6 pi^2), k = sqrt(2 m (E + bottom)) / hbar; on 16-atom NMC cells the count
-    reaches the energy with a few per cent to spare.
-    """
-    wave_number = np.sqrt(2 * (energy_ev + BAND_BOTTOM_EV) / Hartree) / Bohr
-    return ceil(atoms.get_volume() * wave_number**3 / (6 * pi**2))
-
-
 def use_datasets(folder: Path) -> None:
     """Let GPAW find the PAW datasets in ``folder``."""
     import gpaw
@@ -483,7 +472,7 @@ def add_unoccupied_bands(calc: GPAW, energy_ev: float) -> None:
     cheaper than iteration (16 atoms, 4 k points, 300 eV: 26 s of CPU for 124 bands against 106 s
     for 132).
     """
-    n_bands = bands_up_to(calc.atoms, energy_ev)
+    n_bands = ceil(demands.bands_up_to(calc.atoms.get_volume(), energy_ev))
     while True:
         calc.diagonalize_full_hamiltonian(nbands=n_bands, expert=True)
         here = min(float(k.eps_n[-1]) for k in calc.wfs.kpt_u)
