@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
@@ -95,6 +96,11 @@ def _locked(lock: Path) -> tuple[TextIO, str]:
 def dumps(data: Any) -> str:
     """Canonical JSON on one line, for attributes."""
     return json.dumps(data, sort_keys=True)
+
+
+def digest(texts: Iterable[str]) -> str:
+    """A short hash of texts, for what they decide."""
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
 def write_json(path: str | Path, data: Any) -> None:

@@ -8,7 +8,6 @@ is there is never computed again.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -131,7 +130,7 @@ def digest(engine: engines.Engine, job: engines.Job) -> str:
         repr(job.absorber),
         f"{engine.name} {engine.revision}",
     )
-    return hashlib.sha256("\n".join(content).encode()).hexdigest()[:16]
+    return files.digest(content)
 
 
 def _each(structure: Structure, atoms: list[int], settings: Sites) -> dict[int, float]:

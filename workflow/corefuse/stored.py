@@ -24,13 +24,13 @@ LISTED = "stored.json"  # file below the folder -> digest of what decided it
 
 def structure_digest(spec: plan.StructureSpec) -> str:
     """What decides a structure: its request and the revision of the code that makes it."""
-    return _digest([f"structure {plan.REVISION}", spec.to_json()])
+    return files.digest([f"structure {plan.REVISION}", spec.to_json()])
 
 
 def raw_digest(engine: engines.Engine, section: str, inputs: Iterable[str | Path]) -> str:
     """What decides a simulation: engine, its edges and settings (``section``), what it reads."""
     contents = [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in inputs]
-    return _digest([f"{engine.name} {engine.revision}", section, *contents])
+    return files.digest([f"{engine.name} {engine.revision}", section, *contents])
 
 
 def take(folder: str | None, name: str, digest: str, target: str | Path) -> bool:
@@ -118,10 +118,6 @@ def _is_ok(path: Path, engine: engines.Engine, simulation: cfg.Simulation) -> bo
 def _copy(source: Path, target: str | Path) -> None:
     with files.atomic(target) as partial:
         shutil.copyfile(source, partial)
-
-
-def _digest(parts: Iterable[str]) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def main(config_file: str) -> int:
