@@ -6,7 +6,6 @@ the job, with more memory and time, or somebody starts Snakemake again.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -46,7 +45,7 @@ def attempt(
     InputError
         The set-up is at fault, which counts as no attempt.
     """
-    before, cost = made(path, request), sum(os.times()[:4])
+    before, start = made(path, request), engines.cpu_seconds()
     if before >= ATTEMPTS:
         why = f"its job was ended in all of {before} attempts; to try again delete {path}"
         tell(why)
@@ -61,7 +60,7 @@ def attempt(
         tell(fault.details)
         if before + 1 < ATTEMPTS:
             raise
-        spent = round(sum(os.times()[:4]) - cost, 2)
+        spent = round(engines.cpu_seconds() - start, 2)
         return NotConvergedError(
             f"{fault}, in the last of {ATTEMPTS} attempts; to try again delete {path}",
             {"cpu_seconds": spent},

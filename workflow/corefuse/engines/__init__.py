@@ -200,7 +200,7 @@ def simulate(engine: Engine, job: Job, folder: Path) -> xr.Dataset:
     Only :class:`NotConvergedError` is a result ("this structure failed"); any other exception is a
     fault and is raised.
     """
-    start = time.perf_counter(), _cpu_seconds()
+    start = time.perf_counter(), cpu_seconds()
     folder.mkdir(parents=True, exist_ok=True)
     try:
         _check_structure(job)
@@ -209,7 +209,7 @@ def simulate(engine: Engine, job: Job, folder: Path) -> xr.Dataset:
         raw = engine.parse(folder)
     except NotConvergedError as err:
         raw = failed(engine, job, err)
-    ours = _cpu_seconds() - start[1]
+    ours = cpu_seconds() - start[1]
     return raw.assign_attrs(
         provenance(engine, job),
         wall_seconds=round(time.perf_counter() - start[0], 2),
@@ -240,6 +240,6 @@ def provenance(engine: Engine, job: Job) -> dict[str, str | int]:
     }
 
 
-def _cpu_seconds() -> float:
-    """Of this process and of the programs it has run to their end."""
+def cpu_seconds() -> float:
+    """CPU time of this process and of the programs it has run to their end."""
     return sum(os.times()[:4])
