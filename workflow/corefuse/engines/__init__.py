@@ -208,7 +208,7 @@ def simulate(engine: Engine, job: Job, folder: Path) -> xr.Dataset:
         engine.run(folder)
         raw = engine.parse(folder)
     except NotConvergedError as err:
-        raw = failed(engine, job, err)
+        raw = rawdata.failed(str(err)).assign_attrs(err.facts)
     ours = cpu_seconds() - start[1]
     return raw.assign_attrs(
         provenance(engine, job),
