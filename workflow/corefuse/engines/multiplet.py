@@ -41,7 +41,6 @@ PEAK_FWHM_EV = 0.8  # the L3 maximum of a measured reference is that of an edge 
 SEARCH_EV = (-60.0, 60.0)  # where the model's own L3 maximum is looked for
 GEOMETRY_DIGITS = 3  # 0.001 angstrom moves a spectrum by 1 % at most (relative L2)
 ALL_HOLES = 10
-WARNING = "WARNING "
 L2_PART = 0.75  # L2 stands 3/2 zeta_2p above L3; half way between them L2 begins
 
 
@@ -115,7 +114,8 @@ class MultipletEngine(Engine):
         table = _table(settings)
         sites = [_site(record) for record in job["sites"]]
         intensities, holes, hits = [], [], 0
-        log = [f"{WARNING}{doubt}" for doubt in job["doubts"]]
+        warnings = list(job["doubts"])
+        log = [f"WARNING {doubt}" for doubt in warnings]
         for site in sites:
             if not len(site.vectors):
                 raise NotConvergedError(
@@ -135,15 +135,19 @@ class MultipletEngine(Engine):
             hits += hit
             intensities.append(solved["intensity"])
             holes.append(float(solved["d_holes"]))
-            doubts = valence.doubts(site.ion, solved["levels_ev"], solved["spin"])
+            doubts = [
+                f"site {site.index} {doubt}"
+                for doubt in valence.doubts(site.ion, solved["levels_ev"], solved["spin"])
+            ]
+            warnings += doubts
             log += [
                 f"site {site.index} {site.ion.name} S={site.ion.spin:g} from moment "
                 f"{site.ion.moment_mub:.2f}, {len(site.vectors)} O, "
                 f"{10 - float(solved['d_holes']):.2f} 3d electrons{', from the cache' * hit}"
             ]
-            log += [f"{WARNING}site {site.index} {doubt}" for doubt in doubts]
+            log += [f"WARNING {doubt}" for doubt in doubts]
         files.write_json(
-            folder / "outcome.json", {"holes": holes, "log": log, "cache_hits": int(hits)}
+            folder / "outcome.json", {"holes": holes, "warnings": warnings, "cache_hits": int(hits)}
         )
         (folder / "log.txt").write_text("\n".join(log) + "\n")
         with files.atomic(folder / "channels.npz") as partial, partial.open("wb") as out:
@@ -192,9 +196,7 @@ class MultipletEngine(Engine):
             converged=1,
             moments_from=job["moments_from"],
             ions=files.dumps({str(s["index"]): _site(s).ion.name for s in job["sites"]}),
-            warnings="\n".join(
-                line.removeprefix(WARNING) for line in outcome["log"] if line.startswith(WARNING)
-            ),
+            warnings="\n".join(outcome["warnings"]),
             overridden=files.dumps(job["settings"]["ions"]),
             cache_hits=outcome["cache_hits"],
         )
