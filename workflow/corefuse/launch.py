@@ -59,8 +59,10 @@ def launcher(resources: Any) -> tuple[str, ...]:
 
 def at_most(launcher: Sequence[str], processes: int) -> tuple[str, ...]:
     """The launcher with no more processes than that."""
-    *program, asked = launcher or ("1",)
-    return (*program, str(min(int(asked), processes))) if launcher else ()
+    if not launcher:
+        return ()
+    *program, asked = launcher
+    return (*program, str(min(int(asked), processes)))
 
 
 def _resolve(function: str) -> Callable[[Path], None]:
