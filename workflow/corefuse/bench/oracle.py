@@ -14,13 +14,13 @@ import numpy as np
 from scipy.constants import Boltzmann, eV
 
 from corefuse import config, ions, ligand_field
+from corefuse.engines.multiplet import problem_of
 from corefuse.multiplet import D_ORBITALS, MEAN_DD, MEAN_PD, Problem, atom
 
 IONS = tuple(ion for ion in config.IONS if ion != "Co4+")  # a minute in edrixs
 AXIS_EV = np.arange(-25.0, 30.0, 0.05)
 HWHM_EV = 0.2
 TEMPERATURE_K = 300.0
-ALL_HOLES = 10
 
 
 def site(ion: str, ligand: bool, displaced_angstrom: float = 0.0, seed: int = 0) -> Problem:
@@ -33,8 +33,8 @@ def site(ion: str, ligand: bool, displaced_angstrom: float = 0.0, seed: int = 0)
     rng = np.random.default_rng(seed)
     vectors = ligand_field.octahedron(known.bond_angstrom)
     vectors = vectors + rng.normal(scale=displaced_angstrom, size=vectors.shape)
-    holes = config.Multiplet().ligand_holes.get(ion, ALL_HOLES)
-    return ions.problem(known, table.geometry, vectors, ligand, holes)
+    settings = config.Multiplet(charge_transfer=ligand).model_dump()
+    return problem_of(ion, known, table.geometry, vectors, settings)
 
 
 def edrixs_spectrum(

@@ -126,7 +126,7 @@ class MultipletEngine(Engine):
             origin_ev = l3_origin_ev(site.ion, ion, table.geometry, settings, cache)
             solved, hit = solve_cached(
                 site.ion,
-                _problem(site.ion.name, ion, table.geometry, site.vectors, settings),
+                problem_of(site.ion.name, ion, table.geometry, site.vectors, settings),
                 AXIS_EV + origin_ev,
                 RAW_FWHM_EV,
                 settings,
@@ -232,7 +232,7 @@ def l3_origin_ev(
 ) -> float:
     """Where the model has the L3 maximum of the ion in its regular octahedron (eV)."""
     vectors = ligand_field.octahedron(ion.bond_angstrom)
-    problem = _problem(site_ion.name, ion, geometry, vectors, settings)
+    problem = problem_of(site_ion.name, ion, geometry, vectors, settings)
     axis = np.arange(*SEARCH_EV, rawdata.STEP_EV)
     solved, _ = solve_cached(site_ion, problem, axis, PEAK_FWHM_EV, settings, folder)
     return float(axis[np.argmax(solved["intensity"])])
@@ -289,13 +289,14 @@ def _described(problem: multiplet.Problem) -> str:
         return repr(problem)
 
 
-def _problem(
+def problem_of(
     name: str,
     ion: ions.Ion,
     geometry: ions.Geometry,
     vectors: np.ndarray,
-    settings: dict[str, Any],
+    settings: Mapping[str, Any],
 ) -> multiplet.Problem:
+    """An ion with ligands at ``vectors`` (n, 3), its charge transfer as the settings have it."""
     holes = settings["ligand_holes"].get(name, ALL_HOLES)
     return ions.problem(ion, geometry, vectors, settings["charge_transfer"], holes)
 
