@@ -23,19 +23,21 @@ setup: ## install everything into .venv (done by the others when needed)
 	@envs/setup.sh
 
 # Snakemake's own lock outlives a kill; this one ends with the processes that hold it, so a killed
-# demo goes on where it was, once what the kill left running has ended.
-demo: setup ## the main job end to end on config/config.yaml, with the report at the end
+# run goes on where it was, once what the kill left running has ended.
+define run
 	@mkdir -p .snakemake
 	@flock -n -E 75 .snakemake/demo.lock true || \
 		echo "corefuse: waiting for a run that still goes on in this folder" >&2
-	@flock .snakemake/demo.lock snakemake --nolock --cores $(CORES) --rerun-incomplete
+	@flock .snakemake/demo.lock $(1) snakemake --nolock --cores $(CORES) --rerun-incomplete $(2)
+endef
+
+demo: setup ## the main job end to end on config/config.yaml, with the report at the end
+	$(call run)
 	@echo "Report: $(CURDIR)/results/demo/report.html"
 
 ni-k: setup ## Li content of measured Ni K spectra, yours with SAMPLES=my.yaml DATA=folder
-	@mkdir -p .snakemake
-	@flock .snakemake/demo.lock env $(if $(DATA),COREFUSE_DATA=$(DATA)) snakemake --nolock --cores $(CORES) \
-		--rerun-incomplete --configfile config/ni_k.yaml \
-		$(if $(SAMPLES),--config 'infer={"samples_file": "$(SAMPLES)"}')
+	$(call run,$(if $(DATA),env COREFUSE_DATA=$(DATA)),--configfile config/ni_k.yaml \
+		$(if $(SAMPLES),--config 'infer={"samples_file": "$(SAMPLES)"}'))
 	@echo "Report: $(CURDIR)/results/ni_k/report.html"
 
 test: ## all tests: lint, physics, workflow, report in a browser
