@@ -273,3 +273,17 @@ def test_the_simulate_stage_runs_with_real_engines(node, root, tmp_path):
     assert raw["gpaw_core_hole"].attrs["core_hole"] == "half"
     assert float(raw["gpaw_core_hole"]["multiplicity"].sum()) == 2
     assert raw["multiplet"].attrs["moments_from"] == "gpaw"
+
+
+def test_the_simulate_stage_of_the_demo(node, root, tmp_path):
+    """As config/config.yaml has it, for two of its twenty cells."""
+    config = yaml.safe_load((root / "config" / "config.yaml").read_text())
+    project = Project(root, tmp_path, config, toy_engine=False)
+    cells = ("LiCoO2-4fu-d0-li100-pristine", "NMC211-4fu-d0-li100-pristine")
+    made = [f"raw/{engine}/{cell}.nc" for cell in cells for engine in ("gpaw", "multiplet")]
+    project.finish(project.start(*(f"results/demo/{name}" for name in made)))
+    raw = [files.read_netcdf(project.results / name) for name in made]
+    assert all(r.attrs["status"] == "ok" for r in raw)
+    edges = {name: set(r["edge"].values) for name, r in zip(made, raw, strict=True)}
+    assert edges[made[2]] == {"O K", "Li K"}
+    assert edges[made[3]] == {"Mn L2,3", "Co L2,3", "Ni L2,3"}
