@@ -56,13 +56,13 @@ lint: setup ## ruff, snakefmt, snakemake --lint
 	@snakemake --lint
 
 doctor: setup ## check every engine that CONFIG names, in seconds (CONFIG=config/config.yaml)
-	@python -m corefuse.doctor $(CONFIG)
+	@python -m corefuse.simulate.doctor $(CONFIG)
 
 bench: setup ## cost of every stage, as a table with ratios
 	@python -m corefuse.bench
 
 docs: setup ## regenerate config/README.md and config/schema.json from the typed config
-	@python -m corefuse.config_docs
+	@python -m corefuse.config.docs
 
 slurm-profile: ## PARTITION=... ACCOUNT=...: what `snakemake --profile slurm` asks Slurm for
 	@[ -n "$(PARTITION)$(ACCOUNT)" ] || \

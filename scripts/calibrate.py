@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from corefuse import calibration, edge_table, files
+from corefuse.spectra import calibration
+from corefuse.core import edge_table, files
 from corefuse.config import Spectra
 
 settings = Spectra.model_validate_json(snakemake.params.section)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from corefuse import files, rawdata
+from corefuse.core import files, rawdata
 
 w = snakemake.wildcards
 runs = [

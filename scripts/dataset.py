@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from corefuse import dataset, edge_table, files
+from corefuse.learn import dataset
+from corefuse.core import edge_table, files
 from corefuse.config import Dataset
 
 made = dataset.assemble(

@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from corefuse import domain, files
+from corefuse.learn import domain
+from corefuse.core import files
 
 fitted = domain.fit_domains(
     files.read_netcdf(snakemake.input[0]),

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from corefuse import download
+from corefuse.read import download
 
 wanted = download.manifest(snakemake.input.manifest)
 for line in download.fetch(wanted, Path(snakemake.params.folder)):

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from corefuse import figures, files, spectra
+from corefuse.report import figures
+from corefuse.core import files
+from corefuse.spectra import process
 from corefuse.config import Report
 
 dpi = Report.model_validate_json(snakemake.params.section).png_dpi
 data = files.read_netcdf(snakemake.input.data)
-dos = spectra.mean_dos(spectra.read_usable(snakemake.input.spectra).values())
+dos = process.mean_dos(process.read_usable(snakemake.input.spectra).values())
 for path, svg, png in zip(
     snakemake.input.tables, snakemake.output.svg, snakemake.output.png, strict=True
 ):

@@ -1,6 +1,7 @@
 """Maps of every spectrum image: images/<image>.nc -> figures/image_<image>.*"""
 
-from corefuse import figures, files
+from corefuse.report import figures
+from corefuse.core import files
 from corefuse.config import Report
 
 dpi = Report.model_validate_json(snakemake.params.section).png_dpi

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from corefuse import figures, infer
+from corefuse.report import figures
+from corefuse.read import infer
 from corefuse.config import Infer, Report
 
 dpi = Report.model_validate_json(snakemake.params.section).png_dpi

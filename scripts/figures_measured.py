@@ -2,13 +2,16 @@
 
 import pandas as pd
 
-from corefuse import edge_table, figures, match, measured, spectra, tables
+from corefuse.core import edge_table
+from corefuse.report import figures, tables
+from corefuse.read import match, measured
+from corefuse.spectra import process
 from corefuse.config import Infer, Report
 
 dpi = Report.model_validate_json(snakemake.params.section).png_dpi
 settings = Infer.model_validate_json(snakemake.params.samples)
 table = edge_table.load(snakemake.input.edges)
-simulated = spectra.read_usable(snakemake.input.spectra)
+simulated = process.read_usable(snakemake.input.spectra)
 index = pd.read_csv(snakemake.input.index)
 found = pd.concat(map(pd.read_csv, snakemake.input.match)).set_index(["sample", "modality"])
 rows = []
@@ -18,7 +21,7 @@ for sample in settings.samples:
     read = measured.sample(sample, table, mine.shift_ev.to_dict(), mine.blur_fwhm_ev.to_dict())
     fits = match.fit_sample(sample, table, simulated, index, settings)
     for modality, spectrum in read.items():
-        ensemble = spectra.ensemble(simulated.values(), modality)
+        ensemble = process.ensemble(simulated.values(), modality)
         comparison = measured.compare(spectrum, ensemble, modality)
         told = mine.loc[modality].to_dict()
         rows += [{"sample": sample.name, **comparison[0], **told}, {"sample": "", **comparison[1]}]

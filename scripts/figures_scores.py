@@ -4,7 +4,8 @@ import json
 
 import pandas as pd
 
-from corefuse import figures, scores
+from corefuse.report import figures
+from corefuse.learn import scores
 from corefuse.config import Report
 
 dpi = Report.model_validate_json(snakemake.params.section).png_dpi

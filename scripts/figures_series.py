@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from corefuse import figures, infer, tables
+from corefuse.report import figures, tables
+from corefuse.read import infer
 from corefuse.config import Infer, Report
 
 samples = Infer.model_validate_json(snakemake.params.infer).samples

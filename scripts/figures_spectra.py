@@ -4,13 +4,14 @@ import json
 
 import pandas as pd
 
-from corefuse import figures, spectra
+from corefuse.report import figures
+from corefuse.spectra import process
 from corefuse.config import Report
 
 dpi = Report.model_validate_json(snakemake.params.section).png_dpi
 index = pd.read_csv(snakemake.input.index)
 modalities = json.loads(snakemake.params.modalities)
-usable = spectra.read_usable(snakemake.input.spectra)
+usable = process.read_usable(snakemake.input.spectra)
 by_lithium, by_defect = snakemake.output.png
 figures.save(
     figures.spectra_by_lithium(usable, index, modalities),

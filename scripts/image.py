@@ -2,7 +2,9 @@
 
 import pandas as pd
 
-from corefuse import edge_table, files, image, infer, match, measured, spectra
+from corefuse.core import edge_table, files
+from corefuse.read import image, infer, match, measured
+from corefuse.spectra import process
 from corefuse.config import Image, Infer
 
 wanted = Image.model_validate_json(snakemake.params.section)
@@ -10,7 +12,7 @@ bounds, table = (
     Infer.model_validate_json(snakemake.params.bounds),
     edge_table.load(snakemake.input.edges),
 )
-simulated, mean = spectra.read_usable(snakemake.input.spectra), image.as_sample(wanted)
+simulated, mean = process.read_usable(snakemake.input.spectra), image.as_sample(wanted)
 fits = {
     mean.name: match.fit_sample(mean, table, simulated, pd.read_csv(snakemake.input.index), bounds)
 }

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from corefuse import edge_table, files, infer, match, measured
+from corefuse.core import edge_table, files
+from corefuse.read import infer, match, measured
 from corefuse.config import Sample
 
 if snakemake.params.section:

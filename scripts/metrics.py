@@ -2,6 +2,6 @@
 
 import pandas as pd
 
-from corefuse import files
+from corefuse.core import files
 
 files.write_csv(snakemake.output[0], pd.concat(map(pd.read_csv, snakemake.input)))

@@ -4,7 +4,7 @@ import json
 
 import yaml
 
-from corefuse import files
+from corefuse.core import files
 
 with files.atomic(snakemake.output[0]) as partial:
     partial.write_text(yaml.safe_dump(json.loads(snakemake.params.section), sort_keys=False))

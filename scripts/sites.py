@@ -4,19 +4,22 @@ import json
 from functools import partial
 from pathlib import Path
 
-from corefuse import engines, files, launch, sites, structures, watch
+from corefuse import engines
+from corefuse.core import files
+from corefuse.simulate import mpi, sites, limits as watch
+from corefuse.structures import build
 from corefuse.config import Sites
 
 limits = watch.limits_of_job(snakemake.resources)
 w, section = snakemake.wildcards, json.loads(snakemake.params.section)
 job = engines.Job(
     structure_id=w.structure_id,
-    structure=structures.read(snakemake.input.structure),
+    structure=build.read(snakemake.input.structure),
     edges=tuple(section["edges"]),
     settings=section["settings"],
     shared=Path(snakemake.params.shared),
     start=Path(snakemake.input.begin),
-    launcher=launch.launcher(snakemake.resources),
+    launcher=mpi.launcher(snakemake.resources),
 )
 select = Sites.model_validate_json(snakemake.params.select)
 picks = sites.batch(sites.select(job.structure, job.edges, select), int(w.batch), select)

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from corefuse import calibration, edge_table, files, spectra
+from corefuse.spectra import calibration, process
+from corefuse.core import edge_table, files
 from corefuse.config import Spectra
 
 settings = Spectra.model_validate_json(snakemake.params.section)
@@ -15,4 +16,4 @@ for output in snakemake.output:
         for p in snakemake.input.raw
         if Path(p).name == name
     }
-    files.write_netcdf(output, spectra.process(raw, settings, table, constants))
+    files.write_netcdf(output, process.process(raw, settings, table, constants))

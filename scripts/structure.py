@@ -1,9 +1,12 @@
 """One requested structure, taken or built, relaxed and labelled: -> structures/<id>.json."""
 
-from corefuse import files, plan, stored, structures
+from corefuse.core import files
+from corefuse.plan import specs
+from corefuse.simulate import stored
+from corefuse.structures import build
 
-spec = plan.StructureSpec.from_json(snakemake.params.section)
+spec = specs.StructureSpec.from_json(snakemake.params.section)
 name, digest = f"structures/{spec.structure_id}.json", stored.structure_digest(spec)
 with files.alone(snakemake.output[0], digest) as made:
     if not made and not stored.take(snakemake.params.stored, name, digest, snakemake.output[0]):
-        structures.write(snakemake.output[0], structures.make(spec))
+        build.write(snakemake.output[0], build.make(spec))

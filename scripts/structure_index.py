@@ -1,6 +1,6 @@
 """Labels of all structures: structures/*.json -> structures/index.csv."""
 
-from corefuse import structures
+from corefuse.structures import build
 
-rows = (structures.labels(structures.read(path)) for path in snakemake.input)
-structures.write_index(snakemake.output[0], rows)
+rows = (build.labels(build.read(path)) for path in snakemake.input)
+build.write_index(snakemake.output[0], rows)

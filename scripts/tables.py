@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from corefuse import files, rawdata, tables
+from corefuse.core import files, rawdata
+from corefuse.report import tables
 
 out = snakemake.output
 index = pd.read_csv(snakemake.input.index)

@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from corefuse import files, models, train
+from corefuse.core import files
+from corefuse.learn import models, train
 from corefuse.config import Train
 
 result = train.train_target(

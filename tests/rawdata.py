@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from corefuse.edges import EDGES
-from corefuse.rawdata import Channel, build, energy_axis, sticks_to_density
+from corefuse.core.edges import EDGES
+from corefuse.core.rawdata import Channel, build, energy_axis, sticks_to_density
 
 ENERGY_EV = energy_axis(35.0)
 EDGES_OF = {8: "O K", 3: "Li K", 25: "Mn L2,3", 27: "Co L2,3", 28: "Ni L2,3"}

@@ -9,8 +9,10 @@ import pytest
 import yaml
 from pymatgen.core import Lattice, Structure
 
-from corefuse import attempts, engines, watch
-from corefuse.errors import InputError, NotConvergedError
+from corefuse import engines
+from corefuse.core.errors import InputError, NotConvergedError
+from corefuse.simulate import limits as watch
+from corefuse.simulate import retries
 
 
 @pytest.fixture
@@ -24,12 +26,12 @@ def fail():
 
 def attempt(work, path, request="a", limits=None):
     told: list[str] = []
-    why = attempts.attempt(work, path, request, limits or watch.Limits(), told.append)
+    why = retries.attempt(work, path, request, limits or watch.Limits(), told.append)
     return why, told
 
 
 def test_what_fails_may_be_tried_again_until_the_last_attempt(path):
-    for _ in range(attempts.ATTEMPTS - 1):
+    for _ in range(retries.ATTEMPTS - 1):
         with pytest.raises(watch.StoppedError, match="OSError: disk"):
             attempt(fail, path)
     why, told = attempt(fail, path)
@@ -42,11 +44,11 @@ def test_other_settings_have_attempts_of_their_own(path):
     for request in "abc":
         with pytest.raises(watch.StoppedError):
             attempt(fail, path, request)
-    assert attempts.made(path, "c") == 1
+    assert retries.made(path, "c") == 1
 
 
 def test_a_job_that_was_killed_each_time_is_not_started_again(path):
-    for _ in range(attempts.ATTEMPTS):
+    for _ in range(retries.ATTEMPTS):
         job = os.fork()
         if job == 0:
             attempt(lambda: os.kill(os.getppid(), 9), path)
@@ -61,7 +63,7 @@ def test_success_forgets_the_attempts(path):
         attempt(fail, path)
     assert attempt(path.touch, path) == (None, [])
     assert path.exists()
-    assert attempts.made(path, "a") == 0
+    assert retries.made(path, "a") == 0
 
 
 def test_a_fault_of_the_set_up_counts_as_no_attempt_and_keeps_its_fix(path):
@@ -70,7 +72,7 @@ def test_a_fault_of_the_set_up_counts_as_no_attempt_and_keeps_its_fix(path):
 
     with pytest.raises(InputError, match=r"config\.yaml: simulation: gone\. Fix: fix it"):
         attempt(refuse, path)
-    assert attempts.made(path, "a") == 0
+    assert retries.made(path, "a") == 0
 
 
 def test_what_a_child_has_started_ends_with_it(tmp_path):
@@ -89,7 +91,7 @@ def test_what_a_child_has_started_ends_with_it(tmp_path):
 
 def test_the_profile_gives_a_job_as_many_attempts(root):
     profile = yaml.safe_load((root / "slurm" / "config.yaml").read_text())
-    assert profile["retries"] + 1 == attempts.ATTEMPTS
+    assert profile["retries"] + 1 == retries.ATTEMPTS
 
 
 class Resources:
@@ -130,10 +132,10 @@ def test_a_start_that_is_given_up_says_why(tmp_path):
     atom = Structure(Lattice.cubic(5), ["O"], [[0, 0, 0]])
     job = engines.Job("atom", atom, (), {}, tmp_path)
     begin = (NoStart(), job, start, "a", watch.Limits(), log)
-    for _ in range(attempts.ATTEMPTS - 1):
+    for _ in range(retries.ATTEMPTS - 1):
         with pytest.raises(watch.StoppedError):
-            attempts.begin(*begin)
-    attempts.begin(*begin)
+            retries.begin(*begin)
+    retries.begin(*begin)
     why = engines.why_not_begun(start)
     assert isinstance(why, NotConvergedError)
     assert "OSError: disk" in str(why)

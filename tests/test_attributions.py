@@ -3,11 +3,11 @@ import pytest
 import synthetic
 from synthetic import MODALITIES, NI_L, O_K
 
-from corefuse.attributions import attributions, shap_values
 from corefuse.config import Train
-from corefuse.feature_matrix import matrix
-from corefuse.models import load_model, save_model
-from corefuse.train import train_target
+from corefuse.learn.attributions import attributions, shap_values
+from corefuse.learn.matrix import matrix
+from corefuse.learn.models import load_model, save_model
+from corefuse.learn.train import train_target
 
 DATA = synthetic.build()
 SETTINGS = Train(outer_folds=2, inner_folds=2, trials=2, max_trees=30, bootstrap=100)

@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corefuse.augment import noisy_views, view_rng
 from corefuse.config import Dataset
-from corefuse.edge_table import EdgeEntry
-from corefuse.grid import SpectrumError, window_area
+from corefuse.core.edge_table import EdgeEntry
+from corefuse.core.spectrum import SpectrumError, window_area
+from corefuse.learn.augment import noisy_views, view_rng
 
 WINDOW = (525.0, 555.0)
 ENTRY = EdgeEntry(

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corefuse.background import MIN_POINTS, edge_step, line, mean, power_law
-from corefuse.grid import SpectrumError
+from corefuse.core.spectrum import SpectrumError
+from corefuse.read.background import MIN_POINTS, edge_step, line, mean, power_law
 
 ENERGY = np.arange(480.0, 600.0, 0.3)
 WINDOW = (490.0, 520.0)

@@ -2,8 +2,9 @@
 
 import pytest
 
-from corefuse import config, plan
+from corefuse import config
 from corefuse.bench import Row, __main__, cluster, gpaw_cells, multiplets, stages, table
+from corefuse.plan import specs
 
 ROWS = [
     Row("slow", "16 atoms", 40.0, 20, 512.4),
@@ -60,7 +61,7 @@ def test_the_cells_have_the_sizes_asked_for():
         section = config.Structures.model_validate(
             {"formula_units": formula_units, "series": [series]}
         )
-        sizes.append(4 * plan.plan(section)[0].formula_units)
+        sizes.append(4 * specs.plan(section)[0].formula_units)
     assert sizes == [16, 32, 40, 48]
 
 

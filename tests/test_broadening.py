@@ -5,7 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import voigt_profile
 
-from corefuse.broadening import (
+from corefuse.config import Spectra
+from corefuse.core.edge_table import Line
+from corefuse.core.rawdata import energy_axis, of_edge
+from corefuse.core.spectrum import EnergyGrid, trapezoid_weights
+from corefuse.spectra.broadening import (
     FWHM_PER_SIGMA,
     REACH_FWHM,
     broadened,
@@ -14,10 +18,6 @@ from corefuse.broadening import (
     sharpest_technique,
     technique_kernel,
 )
-from corefuse.config import Spectra
-from corefuse.edge_table import Line
-from corefuse.grid import EnergyGrid, trapezoid_weights
-from corefuse.rawdata import energy_axis, of_edge
 
 WIDE = EnergyGrid(start_ev=-80, stop_ev=80, step_ev=0.2)
 

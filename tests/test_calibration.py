@@ -2,9 +2,9 @@ import pandas as pd
 import pytest
 import rawdata
 
-from corefuse import edge_table
-from corefuse.calibration import calibrate, from_json, reference_structures, to_json
 from corefuse.config import Spectra
+from corefuse.core import edge_table
+from corefuse.spectra.calibration import calibrate, from_json, reference_structures, to_json
 
 L_EDGE = "Co L2,3"
 

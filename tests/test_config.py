@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corefuse import config as cfg
-from corefuse import plan
-from corefuse.checks import before_start
 from corefuse.config import GRADES, TARGETS, Config, Infer, Series, Structures
-from corefuse.edges import EDGES, TECHNIQUES
-from corefuse.errors import InputError
+from corefuse.core.edges import EDGES, TECHNIQUES
+from corefuse.core.errors import InputError
+from corefuse.plan import specs
+from corefuse.plan.checks import before_start
 
 SERIES = "structures.series.0"
 EDGES_FILE = "resources/edges.yaml"
@@ -27,7 +27,7 @@ def fault(raw: object) -> InputError:
     """The fault of a config, with the promises that hold for all of them."""
     with pytest.raises(InputError) as caught:
         config = cfg.load(raw, "c.yaml")
-        before_start(config, plan.by_id(config.structures, "c.yaml"), "c.yaml", EDGES_FILE)
+        before_start(config, specs.by_id(config.structures, "c.yaml"), "c.yaml", EDGES_FILE)
     err = caught.value
     assert str(err) == f"{err.file}: {err.key}: {err.problem}. Fix: {err.fix}"
     assert len(str(err).splitlines()) == 1

@@ -7,27 +7,28 @@ import toy
 import yaml
 from pydantic import BaseModel
 
-from corefuse import checks, config_docs, plan
 from corefuse import config as cfg
-from corefuse.config import Config
+from corefuse.config import Config, docs
+from corefuse.plan import checks
+from corefuse.plan import specs as plan
 
 
 def test_the_key_reference_is_up_to_date(root):
     text = (root / "config" / "README.md").read_text()
-    assert text == config_docs.reference(), "run `make docs`"
+    assert text == docs.reference(), "run `make docs`"
 
 
 def test_the_schema_is_up_to_date(root):
     text = (root / "config" / "schema.json").read_text()
-    assert text == config_docs.schema(), "run `make docs`"
+    assert text == docs.schema(), "run `make docs`"
 
 
 def test_main_writes_both_files(tmp_path, monkeypatch):
     (tmp_path / "config").mkdir()
-    monkeypatch.setattr(config_docs, "__file__", str(tmp_path / "workflow/corefuse/x.py"))
-    config_docs.main()
-    assert (tmp_path / "config" / "README.md").read_text() == config_docs.reference()
-    assert (tmp_path / "config" / "schema.json").read_text() == config_docs.schema()
+    monkeypatch.setattr(docs, "__file__", str(tmp_path / "workflow/corefuse/x.py"))
+    docs.main()
+    assert (tmp_path / "config" / "README.md").read_text() == docs.reference()
+    assert (tmp_path / "config" / "schema.json").read_text() == docs.schema()
 
 
 def keys(model: type[BaseModel]) -> set[str]:
@@ -38,7 +39,7 @@ def keys(model: type[BaseModel]) -> set[str]:
 
 
 def test_the_reference_has_one_row_a_key_and_explains_it():
-    lines = [line for line in config_docs.reference().splitlines() if line.startswith("| `")]
+    lines = [line for line in docs.reference().splitlines() if line.startswith("| `")]
     rows = [[c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
     documented = [row[0].strip("`") for row in rows]
     assert len(documented) == len(set(documented))
@@ -71,7 +72,7 @@ def test_a_config_of_the_project_is_sound(raw, root):
 
 
 def test_a_config_of_the_project_satisfies_the_schema(raw):
-    jsonschema.validate(raw, json.loads(config_docs.schema()))
+    jsonschema.validate(raw, json.loads(docs.schema()))
 
 
 def test_the_demo_is_as_large_as_promised(root):
@@ -90,7 +91,7 @@ def test_the_cluster_config_has_hundreds_of_cells_of_32_to_48_atoms(root):
 
 
 def test_the_schema_refuses_a_misspelt_key():
-    schema = json.loads(config_docs.schema())
+    schema = json.loads(docs.schema())
     jsonschema.validate(toy.CONFIG, schema)
     for key in ("structurs", "structures.sede", "spectra.techniques.EELS.gaussian_fwhm"):
         with pytest.raises(jsonschema.ValidationError, match="Additional properties"):

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corefuse.config import TARGETS
-from corefuse.conformal import (
+from corefuse.learn.conformal import (
     POSSIBLE_RANGE,
     Platt,
     class_interval,

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from corefuse import config, files, rawdata
+from corefuse import config
+from corefuse.core import files, rawdata
 
 HOLES = ("none", "half", "full")
 

@@ -9,12 +9,12 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
-from corefuse import crystals
-from corefuse.crystals import LI_LAYER, OXYGEN, TM_LAYER, CoulombOrdering, sites_of
+from corefuse.structures import layered
+from corefuse.structures.layered import LI_LAYER, OXYGEN, TM_LAYER, CoulombOrdering, sites_of
 
 
 def widest(formula_units: int) -> Structure:
-    return next(crystals.hosts(formula_units))
+    return next(layered.hosts(formula_units))
 
 
 def width(structure: Structure) -> float:
@@ -69,7 +69,7 @@ def test_sites_are_li_layer_then_metals_then_oxygen():
 @pytest.mark.parametrize("n, sublattices", [(1, 1), (2, 7), (3, 13), (4, 35), (5, 31), (6, 91)])
 def test_every_sublattice_is_tried(n, sublattices):
     # OEIS A001001: sublattices of index n of a three-dimensional lattice
-    forms = np.array(list(crystals._hermite_forms(n)))
+    forms = np.array(list(layered._hermite_forms(n)))
     assert len(forms) == sublattices
     assert np.allclose(np.linalg.det(forms), n)
 
@@ -77,8 +77,8 @@ def test_every_sublattice_is_tried(n, sublattices):
 @pytest.mark.parametrize("formula_units", [4, 6, 8])
 def test_hosts_come_widest_first(formula_units):
     primitive = widest(1)
-    brute = max(width(primitive * form) for form in crystals._hermite_forms(formula_units))
-    widths = [width(h) for h in islice(crystals.hosts(formula_units), 40)]
+    brute = max(width(primitive * form) for form in layered._hermite_forms(formula_units))
+    widths = [width(h) for h in islice(layered.hosts(formula_units), 40)]
     assert widths[0] == pytest.approx(brute, abs=1e-4)
     assert all(a >= b - 1e-4 for a, b in pairwise(widths))
     assert widths[-1] >= 0.7 * widths[0] - 1e-4
@@ -86,14 +86,14 @@ def test_hosts_come_widest_first(formula_units):
 
 @given(st.lists(st.integers(0, 99), unique=True), st.integers(), st.text())
 def test_shuffled_is_a_permutation_set_by_the_key(items, seed, tag):
-    assert sorted(crystals.shuffled(items, seed, tag)) == sorted(items)
-    assert crystals.shuffled(items[::-1], seed, tag) == crystals.shuffled(items, seed, tag)
+    assert sorted(layered.shuffled(items, seed, tag)) == sorted(items)
+    assert layered.shuffled(items[::-1], seed, tag) == layered.shuffled(items, seed, tag)
 
 
 def test_shuffles_are_the_same_on_every_machine():
-    assert crystals.shuffled(range(8), 1, "x") == [5, 7, 1, 6, 2, 3, 0, 4]
-    assert crystals.shuffled(range(8), 2, "x") != crystals.shuffled(range(8), 1, "x")
-    assert crystals.stream_seed(1, "x") == 2567965800
+    assert layered.shuffled(range(8), 1, "x") == [5, 7, 1, 6, 2, 3, 0, 4]
+    assert layered.shuffled(range(8), 2, "x") != layered.shuffled(range(8), 1, "x")
+    assert layered.stream_seed(1, "x") == 2567965800
 
 
 METALS = st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(0, 3)).filter(any)
@@ -103,7 +103,7 @@ METALS = st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(0, 3)).filt
 @given(METALS, st.integers(0, 2))
 def test_decoration_keeps_the_composition(counts, seed):
     metals = {m: n for m, n in zip(("Ni", "Mn", "Co"), counts, strict=True) if n}
-    [(host, arrangement)] = crystals.decorations(metals, 1, seed)
+    [(host, arrangement)] = layered.decorations(metals, 1, seed)
     assert len(arrangement) == len(sites_of(host, TM_LAYER)) == sum(metals.values())
     assert {m: arrangement.count(m) for m in arrangement} == metals
 
@@ -112,7 +112,7 @@ def test_decoration_keeps_the_composition(counts, seed):
 def test_decorations_are_different_crystals(metals):
     found = [
         Structure(host.lattice, full(host, arrangement), host.frac_coords)
-        for host, arrangement in crystals.decorations(metals, 4, 1)
+        for host, arrangement in layered.decorations(metals, 4, 1)
     ]
     matcher = StructureMatcher(scale=False)
     assert not any(matcher.fit(a, b) for a, b in combinations(found, 2))
@@ -120,32 +120,32 @@ def test_decorations_are_different_crystals(metals):
 
 @pytest.mark.parametrize(("metals", "there"), [({"Co": 4}, 1), ({"Ni": 1, "Mn": 1}, 3)])
 def test_a_crystal_is_never_delivered_twice(metals, there):
-    assert len(crystals.decorations(metals, there, 1)) == there
+    assert len(layered.decorations(metals, there, 1)) == there
     with pytest.raises(ValueError, match=rf"has {there} distinct .*\|use {there} or a larger cell"):
-        crystals.decorations(metals, there + 1, 1)
+        layered.decorations(metals, there + 1, 1)
 
 
 @pytest.mark.parametrize("metals", [{"Co": 1}, {"Ni": 2, "Mn": 1, "Co": 1}])
 def test_an_arrangement_has_one_name_in_every_cell(metals):
-    [(host, arrangement)] = crystals.decorations(metals, 1, 1)
+    [(host, arrangement)] = layered.decorations(metals, 1, 1)
     repeated = Structure(host.lattice, full(host, arrangement), host.frac_coords)
     repeated.add_site_property("sublattice", host.site_properties["sublattice"])
     repeated = repeated * [[1, 1, 0], [0, 2, 0], [0, 0, 1]]
     layer = sites_of(repeated, TM_LAYER)
     names = [repeated[i].specie.symbol for i in layer]
     assert len(names) == 2 * len(arrangement)
-    assert crystals.arrangement_id(repeated, names) == crystals.arrangement_id(host, arrangement)
+    assert layered.arrangement_id(repeated, names) == layered.arrangement_id(host, arrangement)
 
 
 def test_different_arrangements_have_different_names():
-    cells = crystals.decorations({"Ni": 2, "Mn": 1, "Co": 1}, 5, 1)
-    others = [*crystals.decorations({"Ni": 4}, 1, 1), *crystals.decorations({"Co": 4}, 1, 1)]
-    assert len({crystals.arrangement_id(*cell) for cell in [*cells, *others]}) == 7
+    cells = layered.decorations({"Ni": 2, "Mn": 1, "Co": 1}, 5, 1)
+    others = [*layered.decorations({"Ni": 4}, 1, 1), *layered.decorations({"Co": 4}, 1, 1)]
+    assert len({layered.arrangement_id(*cell) for cell in [*cells, *others]}) == 7
 
 
 def test_the_first_arrangement_is_nearest_a_random_alloy():
     host = widest(12)
-    ranked = crystals.arrangements(host, {"Ni": 6, "Mn": 6}, 1)
+    ranked = layered.arrangements(host, {"Ni": 6, "Mn": 6}, 1)
 
     def unlike_share(arrangement):
         crystal = Structure(host.lattice, full(host, arrangement), host.frac_coords)
@@ -164,9 +164,9 @@ def test_the_first_arrangement_is_nearest_a_random_alloy():
 
 def test_a_seed_fixes_the_arrangement():
     metals = {"Ni": 6, "Mn": 2, "Co": 2}
-    [first] = crystals.decorations(metals, 1, 1, "a")
-    assert crystals.decorations(metals, 1, 1, "a") == [first]
-    assert crystals.decorations(metals, 1, 2, "a")[0][1] != first[1]
+    [first] = layered.decorations(metals, 1, 1, "a")
+    assert layered.decorations(metals, 1, 1, "a") == [first]
+    assert layered.decorations(metals, 1, 2, "a")[0][1] != first[1]
 
 
 @given(METALS, st.data())
@@ -174,24 +174,24 @@ def test_formal_charges_make_the_cell_neutral(counts, data):
     metals = {m: n for m, n in zip(("Ni", "Mn", "Co"), counts, strict=True) if n}
     size = sum(metals.values())
     n_li = data.draw(st.integers(0, size))
-    charges = crystals.formal_charges(metals, n_li)
+    charges = layered.formal_charges(metals, n_li)
     assert sum(charges[m] * n for m, n in metals.items()) + n_li == pytest.approx(4 * size)
     assert all(2 - 1e-9 <= q <= 4 + 1e-9 for q in charges.values())
 
 
 def test_formal_charges_of_nmc():
     nmc111 = {"Ni": 4, "Mn": 4, "Co": 4}
-    assert crystals.formal_charges(nmc111, 12) == {"Ni": 2, "Mn": 4, "Co": 3}
-    assert crystals.formal_charges(nmc111, 6) == {"Ni": 3.5, "Mn": 4, "Co": 3}
-    assert crystals.formal_charges({"Co": 4}, 2) == {"Co": 3.5}
+    assert layered.formal_charges(nmc111, 12) == {"Ni": 2, "Mn": 4, "Co": 3}
+    assert layered.formal_charges(nmc111, 6) == {"Ni": 3.5, "Mn": 4, "Co": 3}
+    assert layered.formal_charges({"Co": 4}, 2) == {"Co": 3.5}
 
 
 def test_coulomb_energy_is_that_of_the_real_cell():
     metals = {"Ni": 3, "Mn": 1, "Co": 1}
-    [(host, arrangement)] = crystals.decorations(metals, 1, 1)
+    [(host, arrangement)] = layered.decorations(metals, 1, 1)
     occupation = full(host, arrangement)
     kept = [0, 3]
-    charges = crystals.formal_charges(metals, 2) | {"Li": 1.0, "O": -2.0}
+    charges = layered.formal_charges(metals, 2) | {"Li": 1.0, "O": -2.0}
     sites = [i for i in range(len(host)) if i >= 5 or i in kept]
     species = [occupation[i] for i in sites]
     crystal = Structure(host.lattice, species, host.frac_coords[sites])
@@ -203,9 +203,9 @@ def test_coulomb_energy_is_that_of_the_real_cell():
 
 
 def test_swaps_find_the_lowest_order_of_all():
-    [(host, arrangement)] = crystals.decorations({"Ni": 6, "Mn": 1, "Co": 1}, 1, 1)
+    [(host, arrangement)] = layered.decorations({"Ni": 6, "Mn": 1, "Co": 1}, 1, 1)
     occupation = full(host, arrangement)
-    kept = crystals.lithium_sites(host, occupation, 4, "ewald", None, 1, "p")
+    kept = layered.lithium_sites(host, occupation, 4, "ewald", None, 1, "p")
     coulomb = CoulombOrdering(host, occupation, 4)
     energies = [coulomb.energy_ev(c) for c in combinations(range(8), 4)]
     assert coulomb.energy_ev(kept) == pytest.approx(min(energies), abs=1e-6)
@@ -215,7 +215,7 @@ def test_swaps_find_the_lowest_order_of_all():
 def test_half_lithiated_licoo2_orders_in_rows():
     # measured: P2/m rows of Li (Reimers & Dahn, J. Electrochem. Soc. 139, 2091 (1992))
     host = widest(4)
-    kept = crystals.lithium_sites(host, full(host, ["Co"] * 4), 2, "ewald", None, 1)
+    kept = layered.lithium_sites(host, full(host, ["Co"] * 4), 2, "ewald", None, 1)
     half = host.copy()
     half.remove_sites([i for i in range(4) if i not in kept])
     for lithium in half[:2]:
@@ -235,7 +235,7 @@ def test_chgnet_order_has_the_lowest_energy_it_saw():
         seen[kept] = -sum(kept)  # unlike Coulomb: wants the last sites filled
         return seen[kept]
 
-    kept = crystals.lithium_sites(host, occupation, 4, "chgnet", energy_ev, 1)
+    kept = layered.lithium_sites(host, occupation, 4, "chgnet", energy_ev, 1)
     assert len(seen) > 3
     assert seen[tuple(kept)] == min(seen.values())
 
@@ -243,7 +243,7 @@ def test_chgnet_order_has_the_lowest_energy_it_saw():
 def test_random_order_depends_on_the_key_only():
     host = widest(12)
     occupation = full(host, ["Co"] * 12)
-    orders = [crystals.lithium_sites(host, occupation, 6, "random", None, s) for s in (1, 1, 2)]
+    orders = [layered.lithium_sites(host, occupation, 6, "random", None, s) for s in (1, 1, 2)]
     assert orders[0] == orders[1] != orders[2]
     assert all(len(set(o)) == 6 and max(o) < 12 for o in orders)
 
@@ -253,6 +253,6 @@ def test_random_order_depends_on_the_key_only():
 def test_full_and_empty_layers_need_no_choice(n_li, ordering):
     host = widest(4)
     occupation = full(host, ["Co"] * 4)
-    kept = crystals.lithium_sites(host, occupation, n_li, ordering, None, 1)
-    left = crystals.keep_lithium(host, occupation, kept)
-    assert left == ["Li"] * n_li + [crystals.VACANT] * (4 - n_li) + occupation[4:]
+    kept = layered.lithium_sites(host, occupation, n_li, ordering, None, 1)
+    left = layered.keep_lithium(host, occupation, kept)
+    assert left == ["Li"] * n_li + [layered.VACANT] * (4 - n_li) + occupation[4:]

@@ -4,11 +4,11 @@ import pytest
 import xarray as xr
 
 from corefuse.config import REGRESSION_TARGETS, Dataset
-from corefuse.dataset import assemble, content_hash, table
-from corefuse.edge_table import EdgeEntry
-from corefuse.errors import InputError
-from corefuse.files import read_netcdf, write_netcdf
-from corefuse.grid import window_area
+from corefuse.core.edge_table import EdgeEntry
+from corefuse.core.errors import InputError
+from corefuse.core.files import read_netcdf, write_netcdf
+from corefuse.core.spectrum import window_area
+from corefuse.learn.dataset import assemble, content_hash, table
 
 MODALITIES = ["O_K-XAS", "O_K-EELS", "Mn_L23-XAS"]
 

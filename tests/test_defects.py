@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corefuse import crystals, defects
 from corefuse.config import Defect
-from corefuse.crystals import LI_LAYER, OXYGEN, TM_LAYER, VACANT, sites_of
+from corefuse.structures import defects, layered
+from corefuse.structures.layered import LI_LAYER, OXYGEN, TM_LAYER, VACANT, sites_of
 
 METALS = {"Ni": 3, "Mn": 2, "Co": 1}
-[(HOST, ARRANGEMENT)] = crystals.decorations(METALS, 1, 1)
+[(HOST, ARRANGEMENT)] = layered.decorations(METALS, 1, 1)
 PERFECT = [*["Li"] * 6, *ARRANGEMENT, *["O"] * 12]
 
 
@@ -33,7 +33,7 @@ def counts(occupation, sublattice=None):
 )
 def test_defects_are_as_many_as_asked_and_all_on_record(n_li, vacancies, pairs, excess, seed):
     pairs = min(pairs, n_li)
-    before = crystals.keep_lithium(HOST, PERFECT, range(n_li))
+    before = layered.keep_lithium(HOST, PERFECT, range(n_li))
     after, edits = insert(
         before, seed, oxygen_vacancies=vacancies, antisite_pairs=pairs, excess_ni=excess
     )
@@ -64,7 +64,7 @@ def test_an_antisite_pair_keeps_the_composition():
 
 
 def test_an_antisite_pair_is_the_nearest_there_is():
-    [(host, metals)] = crystals.decorations({"Ni": 11, "Mn": 1}, 1, 1)
+    [(host, metals)] = layered.decorations({"Ni": 11, "Mn": 1}, 1, 1)
     perfect = [*["Li"] * 12, *metals, *["O"] * 24]
     distance = {
         (i, j): host.get_distance(i, j)
@@ -85,7 +85,7 @@ def test_excess_ni_replaces_lithium():
     assert counts(after)["Li"] == 5 and counts(after)["Ni"] == 4
     assert counts(after, TM_LAYER) == counts(PERFECT, TM_LAYER)
     assert (edit.before, edit.after) == ("Li", "Ni")
-    empty = crystals.keep_lithium(HOST, PERFECT, [])
+    empty = layered.keep_lithium(HOST, PERFECT, [])
     after, (edit,) = insert(empty, excess_ni=1)
     assert counts(after)["Ni"] == 4 and edit.before == VACANT
 

@@ -2,14 +2,16 @@
 
 import pytest
 
-from corefuse import config, demands, files, plan
+from corefuse import config
+from corefuse.core import files
+from corefuse.plan import demands, specs
 
 SMALL = config.Gpaw(plane_wave_cutoff_ev=270, kpoint_spacing_per_angstrom=0.75)
 
 
 def spec(formula_units):
     section = {"formula_units": formula_units, "series": [{"grade": "LiNiO2"}]}
-    return plan.plan(config.Structures.model_validate(section))[0]
+    return specs.plan(config.Structures.model_validate(section))[0]
 
 
 @pytest.mark.parametrize(

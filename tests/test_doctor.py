@@ -6,10 +6,13 @@ import toy
 import yaml
 from programs import ASKS, fake
 
-from corefuse import checks, doctor, engines, plan
 from corefuse import config as cfg
+from corefuse import engines
+from corefuse.core.errors import InputError
 from corefuse.engines import gpaw
-from corefuse.errors import InputError
+from corefuse.plan import checks
+from corefuse.plan import specs as plan
+from corefuse.simulate import doctor
 
 # What FDMNES and FEFF leave behind of NiO, in form; the numbers mean nothing.
 FDMNES = """

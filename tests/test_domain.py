@@ -3,9 +3,9 @@ import pytest
 import synthetic
 from synthetic import MN_L, MODALITIES, NI_L, O_K
 
-from corefuse.domain import ACCEPTED, fit_domain, fit_domains, load_domains, save_domain
-from corefuse.errors import InputError
-from corefuse.feature_matrix import columns, matrix
+from corefuse.core.errors import InputError
+from corefuse.learn.domain import ACCEPTED, fit_domain, fit_domains, load_domains, save_domain
+from corefuse.learn.matrix import columns, matrix
 
 DATA = synthetic.build(parents=30, structures=2, views=2, seed=1)
 

@@ -5,8 +5,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from corefuse.download import PublicFile, fetch, manifest
-from corefuse.errors import InputError
+from corefuse.core.errors import InputError
+from corefuse.read.download import PublicFile, fetch, manifest
 
 CONTENT = b"530.0, 1.0\n"
 

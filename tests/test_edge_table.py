@@ -5,12 +5,12 @@ import pytest
 import xraydb
 import yaml
 
-from corefuse import edge_table
 from corefuse.config import MeasuredSpectrum
-from corefuse.edges import EDGES
-from corefuse.errors import InputError
-from corefuse.features import feature_energy
-from corefuse.measured import prepare, read
+from corefuse.core import edge_table
+from corefuse.core.edges import EDGES
+from corefuse.core.errors import InputError
+from corefuse.read.measured import prepare, read
+from corefuse.spectra.features import feature_energy
 
 
 @pytest.fixture(scope="module")

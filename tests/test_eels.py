@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from corefuse import eels, readers
-from corefuse.grid import SpectrumError
+from corefuse.core.spectrum import SpectrumError
+from corefuse.read import eels, readers
 
 STEP = 0.3
 LOSS = np.arange(-30, 300, STEP)

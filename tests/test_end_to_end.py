@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from corefuse import config, files, rawdata
+from corefuse import config
+from corefuse.core import files, rawdata
 
 pytestmark = pytest.mark.e2e
 

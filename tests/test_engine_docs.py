@@ -11,10 +11,12 @@ import toy
 import yaml
 from pymatgen.core import Lattice, Structure
 
-from corefuse import checks, config, edge_table, engines, rawdata
-from corefuse.calibration import calibrate
+from corefuse import config, engines
 from corefuse.config import Spectra
-from corefuse.spectra import process
+from corefuse.core import edge_table, rawdata
+from corefuse.plan import checks
+from corefuse.spectra.calibration import calibrate
+from corefuse.spectra.process import process
 
 EDGES = ("O K", "Ni K")
 
@@ -174,6 +176,6 @@ def test_the_configs_on_the_page_are_valid(page):
 
 def test_the_files_that_the_page_names_are_there(page, root):
     named = set(re.findall(r"`(workflow/[\w/]+\.py)`", page))
-    assert {"workflow/corefuse/external.py", "workflow/corefuse/rawdata.py"} <= named
+    assert {"workflow/corefuse/simulate/programs.py", "workflow/corefuse/core/rawdata.py"} <= named
     assert [name for name in named if not (root / name).is_file()] == []
     assert rawdata.Resolved.__doc__

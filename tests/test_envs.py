@@ -12,7 +12,7 @@ import pytest
 import toy
 import yaml
 
-from corefuse import provenance
+from corefuse.plan import current
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVS = sorted((ROOT / "envs").glob("*.yaml"))
@@ -178,10 +178,10 @@ def test_an_engine_runs_in_an_environment_of_the_twins(root):
 
 def sources(module, env):
     """Files of a module of the package; an engine is imported by its name, GPAW in its own env."""
-    file = provenance.PACKAGE / f"{module}.py"
+    file = current.PACKAGE / f"{module}.py"
     if file.exists():
         return [file]
-    files = sorted((provenance.PACKAGE / module).glob("*.py"))
+    files = sorted((current.PACKAGE / module).glob("*.py"))
     return [f for f in files if f.parent.name != "engines" or env == "gpaw" or "gpaw" not in f.stem]
 
 
@@ -196,7 +196,7 @@ def imported(script, never, env):
                 packages |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 packages.add(node.module.split(".")[0])
-        new = provenance.imports(tree) - seen
+        new = current.imports(tree) - seen
         seen |= new
         files += [file for module in new for file in sources(module, env)]
     return packages - set(sys.stdlib_module_names) - {"corefuse"}

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from programs import ASKS, GPL_PROMPT, fake
 
-from corefuse import engines, external
-from corefuse.errors import InputError, NotConvergedError
+from corefuse import engines
+from corefuse.core.errors import InputError, NotConvergedError
+from corefuse.simulate import programs as external
 
 
 def command(*programs, module=None, image=None):

@@ -11,9 +11,12 @@ import xraydb
 from programs import ASKS, MISBEHAVIOUR, fake
 from pymatgen.core import Element, Lattice, Structure
 
-from corefuse import checks, config, engines, rawdata, watch
+from corefuse import config, engines
+from corefuse.core import rawdata
+from corefuse.core.errors import InputError, NotConvergedError
 from corefuse.engines import fdmnes
-from corefuse.errors import InputError, NotConvergedError
+from corefuse.plan import checks
+from corefuse.simulate import limits
 
 EDGES = {"O": "O K", "Mn": "Mn L2,3", "Co": "Co L2,3", "Ni": "Ni L2,3"}
 COBALT = 3  # the first Co of LiCoO2
@@ -359,7 +362,7 @@ def test_a_job_may_take_as_long_as_its_runs(engine, limited, sites, minutes):
         }
     )
     asked = checks.job_minutes(engine, simulation)
-    assert minutes < watch.SHARE * asked < minutes + 1 + checks.SPARE_MINUTES
+    assert minutes < limits.SHARE * asked < minutes + 1 + checks.SPARE_MINUTES
 
 
 def test_an_scf_for_each_absorber_must_converge(reference, tmp_path):

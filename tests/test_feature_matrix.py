@@ -3,8 +3,8 @@ import pytest
 import synthetic
 from synthetic import MN_L, MODALITIES, NI_L, O_K
 
-from corefuse.errors import InputError
-from corefuse.feature_matrix import (
+from corefuse.core.errors import InputError
+from corefuse.learn.matrix import (
     blocks,
     columns,
     cumulative,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from corefuse.features import feature_energy, pre_edge_metrics
+from corefuse.spectra.features import feature_energy, pre_edge_metrics
 
 ENERGY = np.arange(520, 560, 0.2)
 

@@ -11,9 +11,10 @@ import pytest
 from programs import ASKS, MISBEHAVIOUR, fake
 from pymatgen.core import Lattice, Structure
 
-from corefuse import config, engines, rawdata
+from corefuse import config, engines
+from corefuse.core import rawdata
+from corefuse.core.errors import InputError, NotConvergedError
 from corefuse.engines import feff
-from corefuse.errors import InputError, NotConvergedError
 
 # How the reference runs differ from the defaults.
 AS_REFERENCE = {"cluster_radius_angstrom": 5.5, "scf_max_steps": 30, "k_max_per_angstrom": 5}

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from corefuse import figures, tables
-from corefuse.match import Match
+from corefuse.read.match import Match
+from corefuse.report import figures, tables
 
 ENERGY = np.arange(524, 556.1, 0.2)
 MODALITY = "O_K-XAS"

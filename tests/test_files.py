@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from corefuse import files
+from corefuse.core import files
 
 HOLDER = """
 import sys, time

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from corefuse import edge_table, gain, image, match
 from corefuse.config import Image, Sample
-from corefuse.errors import InputError
-from corefuse.grid import Spectrum, SpectrumError
-from corefuse.measured import check_files
+from corefuse.core import edge_table
+from corefuse.core.errors import InputError
+from corefuse.core.spectrum import Spectrum, SpectrumError
+from corefuse.read import gain, image, match
+from corefuse.read.measured import check_files
 
 TABLE = edge_table.load("resources/edges.yaml")
 EDGES = ["O K", "Mn L2,3", "Co L2,3", "Ni L2,3"]

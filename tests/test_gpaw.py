@@ -8,10 +8,11 @@ from ase import Atoms
 from pymatgen.core import Lattice, Structure
 from scipy.spatial.transform import Rotation
 
-from corefuse import config, engines, rawdata
-from corefuse.edges import EDGES, Edge
+from corefuse import config, engines
+from corefuse.core import rawdata
+from corefuse.core.edges import EDGES, Edge
+from corefuse.core.errors import InputError
 from corefuse.engines import gpaw as engine
-from corefuse.errors import InputError
 
 EDGES_ASKED = ("O K", "Li K", "Co L2,3", "Co K")
 SETTINGS = config.Gpaw(kpoint_spacing_per_angstrom=1.2, spectrum_max_ev=30).model_dump()

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from test_gpaw import licoo2
 
-from corefuse import config, engines, rawdata
+from corefuse import config, engines
+from corefuse.core import rawdata
 from corefuse.engines import gpaw, gpaw_core_hole
 
 SITE = 8

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from corefuse.grid import (
+from corefuse.core.spectrum import (
     EnergyGrid,
     Spectrum,
     SpectrumError,

@@ -4,13 +4,14 @@ import synthetic
 import xarray as xr
 from hyperspy.api import signals
 
-from corefuse import edge_table, image, infer, measured
 from corefuse.bench.images import row as bench_row
 from corefuse.config import Image, Train
-from corefuse.domain import fit_domains
-from corefuse.errors import InputError
-from corefuse.figures import image_maps
-from corefuse.train import train_target
+from corefuse.core import edge_table
+from corefuse.core.errors import InputError
+from corefuse.learn.domain import fit_domains
+from corefuse.learn.train import train_target
+from corefuse.read import image, infer, measured
+from corefuse.report.figures import image_maps
 
 ENERGY = np.arange(440, 1040, 0.5)
 SUBSETS = {m: [m] for m in synthetic.MODALITIES} | {"all": synthetic.MODALITIES}

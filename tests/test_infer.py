@@ -6,11 +6,12 @@ import xarray as xr
 from synthetic import MN_L, MODALITIES, NI_L, O_K
 
 from corefuse.config import REGRESSION_TARGETS, Sample, Train
-from corefuse.domain import fit_domains, save_domain
-from corefuse.errors import InputError
-from corefuse.feature_matrix import on_axis
-from corefuse.figures import series as series_figure
-from corefuse.infer import (
+from corefuse.core.errors import InputError
+from corefuse.learn.domain import fit_domains, save_domain
+from corefuse.learn.matrix import on_axis
+from corefuse.learn.models import Model, save_model
+from corefuse.learn.train import train_target
+from corefuse.read.infer import (
     COLUMNS,
     Library,
     choose,
@@ -20,8 +21,7 @@ from corefuse.infer import (
     series,
     series_order,
 )
-from corefuse.models import Model, save_model
-from corefuse.train import train_target
+from corefuse.report.figures import series as series_figure
 
 SUBSETS = {O_K: [O_K], NI_L: [NI_L], MN_L: [MN_L], "XAS": [O_K, NI_L], "all": MODALITIES}
 SETTINGS = Train(outer_folds=3, inner_folds=2, trials=2, max_trees=40, bootstrap=100)

@@ -6,9 +6,11 @@ import sys
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from corefuse import config, engines, files, launch
+from corefuse import config, engines
+from corefuse.core import files
+from corefuse.core.errors import InputError, NotConvergedError
 from corefuse.engines import gpaw as engine
-from corefuse.errors import InputError, NotConvergedError
+from corefuse.simulate import mpi
 
 LAUNCHER = ("env",)  # starts a program as mpirun does, once
 
@@ -19,18 +21,18 @@ class Resources:
 
 
 def test_a_job_without_mpi_is_one_process():
-    assert launch.launcher(Resources(mem_mb=4000)) == ()
+    assert mpi.launcher(Resources(mem_mb=4000)) == ()
 
 
 def test_the_profile_names_the_launcher():
-    found = launch.launcher(Resources(mpi="srun --mpi=pmix", tasks=8))
+    found = mpi.launcher(Resources(mpi="srun --mpi=pmix", tasks=8))
     assert found == ("srun", "--mpi=pmix", "-n", "8")
 
 
 def test_no_more_processes_are_started_than_there_is_work_for():
-    assert launch.at_most(("srun", "--mpi=pmix", "-n", "8"), 4) == ("srun", "--mpi=pmix", "-n", "4")
-    assert launch.at_most(("srun", "-n", "2"), 4) == ("srun", "-n", "2")
-    assert launch.at_most((), 4) == ()
+    assert mpi.at_most(("srun", "--mpi=pmix", "-n", "8"), 4) == ("srun", "--mpi=pmix", "-n", "4")
+    assert mpi.at_most(("srun", "-n", "2"), 4) == ("srun", "-n", "2")
+    assert mpi.at_most((), 4) == ()
 
 
 def module(tmp_path, monkeypatch, body):
@@ -44,31 +46,31 @@ def module(tmp_path, monkeypatch, body):
 @pytest.mark.parametrize("launcher", [(), LAUNCHER])
 def test_the_function_gets_the_folder(launcher, tmp_path, monkeypatch):
     work = module(tmp_path, monkeypatch, "def work(folder): (folder / 'done').write_text('yes')\n")
-    launch.call(launcher, work, tmp_path)
+    mpi.call(launcher, work, tmp_path)
     assert (tmp_path / "done").read_text() == "yes"
 
 
 @pytest.mark.parametrize("launcher", [(), LAUNCHER])
 def test_no_convergence_comes_back_as_such(launcher, tmp_path, monkeypatch):
     body = (
-        "from corefuse.errors import NotConvergedError\n"
+        "from corefuse.core.errors import NotConvergedError\n"
         "def work(folder): raise NotConvergedError('SCF', {'iterations': 2})\n"
     )
     work = module(tmp_path, monkeypatch, body)
     with pytest.raises(NotConvergedError, match="SCF") as caught:
-        launch.call(launcher, work, tmp_path)
+        mpi.call(launcher, work, tmp_path)
     assert caught.value.facts == {"iterations": 2}
 
 
 def test_a_crash_shows_what_was_printed(tmp_path, monkeypatch):
     work = module(tmp_path, monkeypatch, "def work(folder): raise OSError('no disk')\n")
     with pytest.raises(RuntimeError, match="no disk"):
-        launch.call(LAUNCHER, work, tmp_path)
+        mpi.call(LAUNCHER, work, tmp_path)
 
 
 def test_a_missing_launcher_names_the_profile(tmp_path):
     with pytest.raises(InputError, match="set-resources"):
-        launch.call(("no-such-mpirun",), "a:b", tmp_path)
+        mpi.call(("no-such-mpirun",), "a:b", tmp_path)
 
 
 @pytest.fixture
@@ -86,12 +88,12 @@ def test_gpaw_runs_under_srun_with_a_process_for_each_k_point(srun, tmp_path, mo
     """A 3 A cube at 0.7 / A has 3x3x3 k points: 14 that time reversal does not relate."""
     settings = config.Gpaw(kpoint_spacing_per_angstrom=0.7).model_dump()
     cube = Structure(Lattice.cubic(3.0), ["O"], [[0, 0, 0]], site_properties={"magmom": [0.0]})
-    launcher = launch.launcher(Resources(mpi="srun", tasks=64))
+    launcher = mpi.launcher(Resources(mpi="srun", tasks=64))
     job = engines.Job("cube", cube, ("O K",), settings, tmp_path / "shared", launcher=launcher)
     monkeypatch.setattr(engine, "ensure_dataset", lambda *args: None)
     ran = module(tmp_path, monkeypatch, "def work(folder): (folder / 'done').touch()\n")
-    real = launch.call
-    monkeypatch.setattr(launch, "call", lambda how, function, folder: real(how, ran, folder))
+    real = mpi.call
+    monkeypatch.setattr(mpi, "call", lambda how, function, folder: real(how, ran, folder))
     folder = tmp_path / "job"
     folder.mkdir()
     engine.ENGINE.prepare(job, folder)

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from corefuse import ligand_field
-from corefuse.multiplet import D_ORBITALS
+from corefuse.engines.multiplet import ligand_field
+from corefuse.engines.multiplet.solver import D_ORBITALS
 
 FIELD = {"ten_dq_ev": 1.1, "bond_angstrom": 2.09, "exponent": 5.0, "pi_over_sigma": 0.25}
 OCTAHEDRON = ligand_field.octahedron(2.09)

@@ -3,9 +3,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from corefuse import edge_table, match
 from corefuse.config import Infer, Sample
-from corefuse.grid import Spectrum, SpectrumError, blurred, normalise
+from corefuse.core import edge_table
+from corefuse.core.spectrum import Spectrum, SpectrumError, blurred, normalise
+from corefuse.read import match
 
 WIDE = np.arange(500, 580, 0.2)
 

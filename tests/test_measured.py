@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from corefuse import edge_table
 from corefuse.config import MeasuredSpectrum, Sample
-from corefuse.errors import InputError
-from corefuse.features import pre_edge_metrics
-from corefuse.grid import Spectrum, SpectrumError, window_area
-from corefuse.measured import axis, check_files, load, prepare, read
+from corefuse.core import edge_table
+from corefuse.core.errors import InputError
+from corefuse.core.spectrum import Spectrum, SpectrumError, window_area
+from corefuse.read.measured import axis, check_files, load, prepare, read
+from corefuse.spectra.features import pre_edge_metrics
 
 ENERGY = np.arange(515, 565, 0.3)
 

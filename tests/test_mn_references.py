@@ -1,9 +1,10 @@
 """Multiplets and one-electron edges beside measured Mn L2,3 of four oxides."""
 
+import mn_references
 import numpy as np
 import pytest
 
-from corefuse import config, mn_references
+from corefuse import config
 
 GRID = mn_references.GRID.energies_ev
 

@@ -6,11 +6,11 @@ import synthetic
 from synthetic import MODALITIES, O_K
 
 from corefuse.config import Train
-from corefuse.dataset import content_hash
-from corefuse.errors import InputError
-from corefuse.feature_matrix import matrix
-from corefuse.models import load_model, load_models, save_model
-from corefuse.train import train_target
+from corefuse.core.errors import InputError
+from corefuse.learn.dataset import content_hash
+from corefuse.learn.matrix import matrix
+from corefuse.learn.models import load_model, load_models, save_model
+from corefuse.learn.train import train_target
 
 DATA = synthetic.build(parents=6, structures=2, views=2)
 SETTINGS = Train(outer_folds=2, inner_folds=2, trials=1, max_trees=10, bootstrap=100)

@@ -11,10 +11,11 @@ from scipy.linalg import eigh
 from scipy.signal import find_peaks
 from scipy.spatial.transform import Rotation
 
-from corefuse import config, ions, valence
+from corefuse import config
 from corefuse.bench.multiplets import truncation_error
 from corefuse.bench.oracle import IONS, site
-from corefuse.multiplet import (
+from corefuse.engines.multiplet import ions
+from corefuse.engines.multiplet.solver import (
     D_ORBITALS,
     Ligand,
     Problem,
@@ -25,7 +26,8 @@ from corefuse.multiplet import (
     initial_states,
     solve,
 )
-from corefuse.multiplet.krylov import Hermitian, lowest
+from corefuse.engines.multiplet.solver.krylov import Hermitian, lowest
+from corefuse.structures import valence
 
 EG = np.diag([float(name in ("z2", "x2-y2")) for name in D_ORBITALS])
 T2G = np.eye(5) - EG

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from corefuse import config, ions
+from corefuse import config
 from corefuse.bench.oracle import AXIS_EV, HWHM_EV, IONS, edrixs_spectrum, site
-from corefuse.multiplet import solve
+from corefuse.engines.multiplet import ions
+from corefuse.engines.multiplet.solver import solve
 
 edrixs = pytest.importorskip("edrixs", reason="the oracle edrixs is not installed: make test")
 

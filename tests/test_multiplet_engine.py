@@ -4,31 +4,22 @@ import json
 import re
 from pathlib import Path
 
+import mn_references
 import numpy as np
 import pytest
 import rawdata as synthetic
 from pymatgen.core import Structure
 from scipy.ndimage import gaussian_filter1d
 
-from corefuse import (
-    broadening,
-    calibration,
-    checks,
-    config,
-    edge_table,
-    engines,
-    ions,
-    ligand_field,
-    mn_references,
-    multiplet,
-    rawdata,
-    spectra,
-)
-from corefuse import grid as grids
+from corefuse import config, engines
 from corefuse.bench import oracle
-from corefuse.engines import multiplet as engine
-from corefuse.errors import InputError
-from corefuse.features import feature_energy
+from corefuse.core import edge_table, rawdata
+from corefuse.core import spectrum as grids
+from corefuse.core.errors import InputError
+from corefuse.engines.multiplet import engine, ions, ligand_field, solver
+from corefuse.plan import checks
+from corefuse.spectra import broadening, calibration, process
+from corefuse.spectra.features import feature_energy
 
 EDGES = ("Mn L2,3", "Co L2,3", "Ni L2,3")
 SETTINGS = config.Multiplet(charge_transfer=False).model_dump()
@@ -130,7 +121,7 @@ def test_what_was_solved_is_not_solved_again(raw, cell, folder, tmp_path, monkey
 def test_sites_that_differ_in_direction_only_are_solved_once(tmp_path, monkeypatch):
     """The four Mn of LaMnO3 are turned against each other; one more solution is the L3 of Mn3+."""
     solved = []
-    solve = multiplet.solve
+    solve = solver.solve
     monkeypatch.setattr(
         engine.multiplet, "solve", lambda *a, **k: solved.append(a) or solve(*a, **k)
     )
@@ -192,7 +183,7 @@ def test_later_stages_take_a_k_edge_from_gpaw_and_l_edges_from_multiplets(raw, c
     assert "Mn4+ L3 maximum" in known["Mn L2,3"].source
     assert known["O K"].constant_ev != 0.0
     assert calibration.from_json(calibration.to_json(known)) == known
-    out = spectra.process(both, settings, table, known)
+    out = process.process(both, settings, table, known)
     assert out.attrs["status"] == "ok"
     assert out["dos_Mn_L23"].attrs["engine"] == "multiplet"
     assert out["dos_O_K"].attrs["engine"] == "gpaw"
@@ -261,7 +252,7 @@ def test_states_under_a_multiplet_edge_are_gpaws(raw, cell, root):
     dos[manganese, 2] = bands.intensity
     shifts = np.full(len(cell), -20.0)
     gpaw = gpaw_like(cell, [0.0] * len(cell), shifts, dos)
-    out = spectra.process({"gpaw": gpaw, "multiplet": raw}, settings, table, known)
+    out = process.process({"gpaw": gpaw, "multiplet": raw}, settings, table, known)
     states, edge = out["dos_Mn_L23"], out["Mn_L23-XAS"]
     energy = out["energy_Mn_L23"].values
     top = energy[states.values[2].argmax()]
@@ -271,7 +262,7 @@ def test_states_under_a_multiplet_edge_are_gpaws(raw, cell, root):
     low = (energy > top - 4) & (energy < top - 2)
     assert energy[low][states.values[2, low].argmax()] == pytest.approx(top - 3, abs=0.15)
     shifts[manganese[0]] -= 1.0
-    moved = spectra.process(
+    moved = process.process(
         {"gpaw": gpaw_like(cell, [0.0] * len(cell), shifts, dos), "multiplet": raw},
         settings, table, known,
     )["dos_Mn_L23"]  # fmt: skip
@@ -292,7 +283,7 @@ def test_l2_gets_its_extra_width_and_nothing_is_split_twice(raw, root):
             l2_extra_lorentzian_fwhm_ev=extra,
         )
         known = {"Co L2,3": calibration.calibrate(raw, "Co L2,3", settings, table["Co L2,3"])}
-        out = spectra.process({"multiplet": raw}, settings, table, known)
+        out = process.process({"multiplet": raw}, settings, table, known)
         energy, intensity = out["energy_Co_L23"].values, out["Co_L23-XAS"].values
         l2 = energy > feature_energy(energy, intensity, "peak") + 7
         heights.append((intensity[~l2].max(), intensity[l2].max()))
@@ -311,7 +302,7 @@ def test_the_width_in_the_raw_spectrum_is_stated_and_not_put_in_twice(raw):
     whole_ev = edge_table.lines("Ni L2,3", 0.0)[0].core_hole_fwhm_ev
     energy = np.arange(-25.0, 30.0, rawdata.STEP_EV)
     sharp, expected = (
-        multiplet.solve(oracle.site("Ni2+", False), energy, fwhm_ev / 2).intensity
+        solver.solve(oracle.site("Ni2+", False), energy, fwhm_ev / 2).intensity
         for fwhm_ev in (engine.RAW_FWHM_EV, whole_ev)
     )
     l2_start_ev = ions.load().ions["Ni2+"].zeta_2p_ev / 4
@@ -391,7 +382,7 @@ def test_mn4_has_the_optical_splitting_of_mn4_in_an_oxide():
     vectors = ligand_field.octahedron(ion.bond_angstrom)
     holes = config.Multiplet().ligand_holes["Mn4+"]
     problem = ions.problem(ion, table.geometry, vectors, True, holes)
-    found = multiplet.solve(problem, np.zeros(1), 0.1)
+    found = solver.solve(problem, np.zeros(1), 0.1)
     quartets = found.levels_ev[np.abs(found.spin - 1.5) < 0.5]
     assert quartets[4] == pytest.approx(10 * 1926 * 1.23984e-4, abs=0.03)
 

@@ -9,21 +9,12 @@ import yaml
 from scipy.ndimage import gaussian_filter1d
 from scipy.stats import spearmanr
 
-from corefuse import (
-    calibration,
-    config,
-    dataset,
-    domain,
-    edge_table,
-    files,
-    infer,
-    match,
-    measured,
-    readers,
-    samples,
-    spectra,
-    train,
-)
+from corefuse import config
+from corefuse.config import samples
+from corefuse.core import edge_table, files
+from corefuse.learn import dataset, domain, train
+from corefuse.read import infer, match, measured, readers
+from corefuse.spectra import calibration, process
 
 TARGET = "x_li"
 ENERGY_EV = np.linspace(8330, 8370, 100)
@@ -45,7 +36,7 @@ def run(root):
     paths = sorted(stored.glob("raw/gpaw/*.nc"))
     known = calibration.calibrate_all(paths, index, settings.spectra, table)
     simulated = {
-        p.stem: spectra.process({"gpaw": files.read_netcdf(p)}, settings.spectra, table, known)
+        p.stem: process.process({"gpaw": files.read_netcdf(p)}, settings.spectra, table, known)
         for p in paths
     }
     modalities, subsets = settings.spectra.modalities(), config.resolve_subsets(settings)

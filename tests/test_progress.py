@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corefuse import progress
+from corefuse.plan import progress
 
 KNOWN_LATER = "0 of 1 jobs done (3 there already), 1 left, time to go known after the first"
 

@@ -1,105 +1,114 @@
 import ast
 import re
 import shutil
-import time
 
 import pytest
 
-from corefuse import provenance
-from corefuse.provenance import MAKERS, PLUMBING, STAGE_MODULES, code_hash
+from corefuse.plan import current
+from corefuse.plan.current import MAKERS, PLUMBING, code_hash
 
 SCRIPT = re.compile(r"scripts/(\w+)\.py")
-STAGE = re.compile(r'code_hash\("(\w+)"\)')
+HASHED = re.compile(r'code_hash\("(\w+)"\)')
+ALL_HASHED = (
+    *("structure_index", "collect", "calibrate", "spectra", "dataset", "train", "domain"),
+    *("match", "infer", "image", "attributions", "tables", "figures_spectra", "figures_scores"),
+    *("figures_attributions", "figures_inference", "figures_measured", "figures_series"),
+    "figures_images",
+)
+# They carry a revision, or decide nothing.
+WITHOUT = {
+    *("structure", "simulate", "begin", "sites"),
+    *("metrics", "resolved_config", "download"),
+}
 
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """A copy of the package that a test may edit."""
     copy = tmp_path / "corefuse"
-    shutil.copytree(provenance.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(provenance, "PACKAGE", copy)
-    provenance._read.cache_clear()
+    shutil.copytree(current.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(current, "PACKAGE", copy)
+    current._read.cache_clear()
     yield copy
-    provenance._read.cache_clear()
+    current._read.cache_clear()
 
 
-def edit(package, module, change):
-    file = package / f"{module}.py"
+def file_of(package, module):
+    path = package.joinpath(*module.removeprefix("corefuse.").split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def edit(file, change):
     file.write_text(change(file.read_text()))
-    provenance._read.cache_clear()
+    current._read.cache_clear()
 
 
-def scripts_of_stages(root):
-    """Stage -> its scripts, read from the rules."""
-    found: dict[str, set[str]] = {}
+def hashed_scripts(root):
+    """(rule's script, script whose code is hashed), read from the rules."""
+    found = set()
     for file in (root / "workflow" / "rules").glob("*.smk"):
         for rule in re.split(r"^rule ", file.read_text(), flags=re.MULTILINE)[1:]:
-            if stage := STAGE.search(rule):
-                found.setdefault(stage[1], set()).add(SCRIPT.search(rule)[1])
+            if hashed := HASHED.search(rule):
+                found.add((SCRIPT.search(rule)[1], hashed[1]))
     return found
 
 
-def called_modules(file):
+def called_modules(file, package):
     """Modules of the package that a file imports, found in its text."""
     code = re.sub(r"\(\s*([^)]*?)\s*\)", r"\1", file.read_text())
-    names = re.findall(r"^\s*from corefuse import ([\w, \n]+?)$", code, re.MULTILINE)
-    listed = {name for group in names for name in re.findall(r"(\w+)(?: as \w+)?", group)}
-    direct = re.findall(r"(?:from|import) corefuse\.(\w+)", code)
-    here = {p.stem for p in provenance.PACKAGE.iterdir()}
-    return (listed | set(direct)) & here
+    found = set()
+    for base, names in re.findall(r"^\s*from (corefuse[\w.]*) import ([\w, \n]+?)$", code, re.M):
+        for name in re.findall(r"(\w+)(?: as \w+)?", names):
+            inside = file_of(package, f"{base}.{name}")
+            found.add(f"{base}.{name}" if inside.exists() else base)
+    found |= set(re.findall(r"^\s*import (corefuse\.[\w.]+)", code, re.M))
+    return found - {"corefuse"}
 
 
-def test_stages_are_those_of_the_rules(root):
-    assert set(scripts_of_stages(root)) == set(STAGE_MODULES)
+def test_every_rule_hashes_its_own_script(root):
+    found = hashed_scripts(root)
+    assert all(script == hashed for script, hashed in found)
+    assert {script for script, _ in found} == set(ALL_HASHED)
+    assert {p.stem for p in (root / "scripts").glob("*.py")} - set(ALL_HASHED) == WITHOUT
 
 
-def test_stage_modules_exist():
-    named = {m for modules in STAGE_MODULES.values() for m in modules} | PLUMBING | MAKERS
-    assert all((provenance.PACKAGE / f"{module}.py").exists() for module in named)
+def test_plumbing_and_makers_exist():
+    assert all(current.path_of(module).exists() for module in PLUMBING | MAKERS)
 
 
-@pytest.mark.parametrize("stage", STAGE_MODULES)
-def test_a_stage_names_all_that_its_scripts_call(stage, root):
-    scripts = scripts_of_stages(root)[stage]
-    called = set().union(*(called_modules(root / "scripts" / f"{s}.py") for s in scripts))
-    assert called - PLUMBING == set(STAGE_MODULES[stage])
-
-
-def test_a_stage_without_a_hash_carries_a_revision_or_decides_nothing(root):
-    hashed = set().union(*scripts_of_stages(root).values())
-    without = {p.stem for p in (root / "scripts").glob("*.py")} - hashed
-    assert without == {
-        *("structure", "simulate", "begin", "sites"),
-        *("metrics", "resolved_config", "download"),
-    }
+def test_a_script_without_a_hash_carries_a_revision_or_decides_nothing(root):
     rules = "".join(p.read_text() for p in (root / "workflow" / "rules").glob("*.smk"))
     assert rules.count("revision=") == 4
     for name in ("metrics", "resolved_config"):
-        assert called_modules(root / "scripts" / f"{name}.py") == {"files"}
+        called = called_modules(root / "scripts" / f"{name}.py", current.PACKAGE)
+        assert called == {"corefuse.core.files"}
 
 
-@pytest.mark.parametrize("stage", STAGE_MODULES)
-def test_an_edit_of_any_module_a_stage_depends_on_changes_its_hash(stage, package):
-    needed, waiting = set(), set(STAGE_MODULES[stage])
+@pytest.mark.parametrize("script", ALL_HASHED)
+def test_an_edit_of_any_module_a_script_depends_on_changes_its_hash(script, package, root):
+    needed = set()
+    waiting = called_modules(root / "scripts" / f"{script}.py", package) - PLUMBING - MAKERS
     while waiting:  # written anew, on the text, so that both would have to be wrong
         needed |= waiting
-        waiting = set().union(*(called_modules(package / f"{m}.py") for m in waiting))
+        waiting = set().union(*(called_modules(file_of(package, m), package) for m in waiting))
         waiting -= needed | PLUMBING | MAKERS
-    before = code_hash(stage)
+    before = code_hash(script)
     for module in needed:
-        original = (package / f"{module}.py").read_text()
-        edit(package, module, lambda code: code + "\nEXTRA = 1\n")
-        assert code_hash(stage) != before, module
-        edit(package, module, lambda _, original=original: original)
-    assert code_hash(stage) == before
+        file = file_of(package, module)
+        original = file.read_text()
+        edit(file, lambda code: code + "\nEXTRA = 1\n")
+        assert code_hash(script) != before, module
+        edit(file, lambda _, original=original: original)
+    assert code_hash(script) == before
 
 
-@pytest.mark.parametrize("stage", STAGE_MODULES)
-def test_an_edit_elsewhere_leaves_the_hash(stage, package):
-    before = code_hash(stage)
-    for module in ("bench/stages", "checks", "config_docs", "progress", *PLUMBING, *MAKERS):
-        edit(package, module, lambda code: code + "\nEXTRA = 1\n")
-    assert code_hash(stage) == before
+@pytest.mark.parametrize("script", ALL_HASHED)
+def test_an_edit_elsewhere_leaves_the_hash(script, package):
+    before = code_hash(script)
+    elsewhere = {f"corefuse.{m}" for m in ("bench.stages", "plan.checks", "config.docs")}
+    for module in elsewhere | PLUMBING | MAKERS:
+        edit(file_of(package, module), lambda code: code + "\nEXTRA = 1\n")
+    assert code_hash(script) == before
 
 
 def test_comments_docstrings_and_layout_change_nothing(package):
@@ -109,7 +118,7 @@ def test_comments_docstrings_and_layout_change_nothing(package):
         code = re.sub(r'^( *)"""(?=\S)', r'\1"""Reworded. ', code, flags=re.MULTILINE)
         return "# a comment\n\n\n" + code.replace("\n\n\n", "\n\n# another\n\n\n")
 
-    edit(package, "train", annotate)
+    edit(package / "learn" / "train.py", annotate)
     assert code_hash("train") == before
 
 
@@ -124,35 +133,41 @@ def test_comments_docstrings_and_layout_change_nothing(package):
 )
 def test_code_changes_the_hash(package, old, new):
     code = 'def one(n=3):\n    """Doc."""\n    return 1\n'
-    edit(package, "splits", lambda _: code)
+    splits = package / "learn" / "splits.py"
+    edit(splits, lambda _: code)
     before = code_hash("train")
-    edit(package, "splits", lambda _: code.replace(old, new))
+    edit(splits, lambda _: code.replace(old, new))
     assert code_hash("train") != before
 
 
+def test_a_script_counts_too(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text("from corefuse.core import files\n")
+    monkeypatch.setattr(current, "SCRIPTS", tmp_path)
+    before = code_hash("mine")
+    edit(tmp_path / "mine.py", lambda code: code + "print(files)\n")
+    assert code_hash("mine") != before
+
+
 def test_a_function_that_is_only_a_docstring_can_be_hashed(package):
-    edit(package, "splits", lambda _: 'class A(Exception):\n    """Doc."""\n')
+    splits = package / "learn" / "splits.py"
+    edit(splits, lambda _: 'class A(Exception):\n    """Doc."""\n')
     code_hash("train")
 
 
-def test_imports_in_functions_and_of_submodules_are_found():
+def test_imports_in_functions_and_of_names_are_found():
     tree = ast.parse(
-        "import corefuse.grid\nfrom corefuse import files as f, spectra\nimport numpy\n"
+        "import corefuse.core.spectrum\nfrom corefuse.core import files as f, errors\n"
+        "from corefuse.core.errors import InputError\nimport numpy\n"
         "def lazy():\n    from corefuse.engines.gpaw import ENGINE\n    import corefuse\n"
     )
-    assert provenance.imports(tree) == {"grid", "files", "spectra", "engines"}
+    assert current.imports(tree) == {
+        *("corefuse.core.spectrum", "corefuse.core.files", "corefuse.core.errors"),
+        "corefuse.engines.gpaw",
+    }
 
 
 def test_no_module_hides_its_imports_behind_dots():
-    """``provenance.imports`` reads absolute imports only."""
-    for file in provenance.PACKAGE.rglob("*.py"):
+    """``current.imports`` reads absolute imports only."""
+    for file in current.PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             assert not (isinstance(node, ast.ImportFrom) and node.level), file
-
-
-def test_hashing_is_fast_enough_for_every_job():
-    provenance._read.cache_clear()
-    start = time.process_time()
-    for stage in STAGE_MODULES:
-        code_hash(stage)
-    assert time.process_time() - start < 1.0

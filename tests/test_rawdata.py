@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from corefuse import files, rawdata
+from corefuse.core import files, rawdata
 
 AXIS = rawdata.energy_axis(30.0)
 

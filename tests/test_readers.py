@@ -4,8 +4,8 @@ import h5py
 import numpy as np
 import pytest
 
-from corefuse import readers
-from corefuse.grid import SpectrumError
+from corefuse.core.spectrum import SpectrumError
+from corefuse.read import readers
 
 ENERGY = np.linspace(500, 560, 121)
 COUNTS = 10 + np.arange(121.0)

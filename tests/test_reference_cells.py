@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Structure
 
-from corefuse import files, rawdata
+from corefuse.core import files, rawdata
 
 
 @pytest.fixture(scope="module")

@@ -6,22 +6,22 @@ from chgnet.model import CHGNet
 from chgnet.model.dynamics import CHGNetCalculator
 from pymatgen.core import Lattice, Structure
 
-from corefuse import crystals, relax
 from corefuse.config import Relaxation
-from corefuse.errors import NotConvergedError
+from corefuse.core.errors import NotConvergedError
+from corefuse.structures import layered, relax
 
 QUICK = Relaxation(fmax_ev_per_angstrom=0.05, max_steps=60)
 
 
 @pytest.fixture(scope="module")
 def licoo2():
-    return next(crystals.hosts(1))
+    return next(layered.hosts(1))
 
 
 @pytest.fixture(scope="module")
 def distorted():
     """Eight atoms off their places in a sheared cell: forces and stress of every kind."""
-    host = next(crystals.hosts(2))
+    host = next(layered.hosts(2))
     strain = np.array([[1.02, 0.01, 0], [0, 0.99, 0.02], [0.01, 0, 1.01]])
     shifts = np.random.RandomState(0).uniform(-0.03, 0.03, host.frac_coords.shape)
     return Structure(
@@ -90,7 +90,7 @@ def test_relaxing_lowers_the_energy_and_keeps_what_the_sites_are(licoo2, relaxed
     assert record.energy_ev_per_atom * 4 == pytest.approx(relax.energy_ev(structure), abs=1e-5)
     assert structure.species == licoo2.species
     assert structure.site_properties["sublattice"] == licoo2.site_properties["sublattice"]
-    assert licoo2 == next(crystals.hosts(1))
+    assert licoo2 == next(layered.hosts(1))
 
 
 def test_the_seed_of_the_rattle_fixes_the_result(licoo2, relaxed_licoo2):

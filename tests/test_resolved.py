@@ -8,15 +8,16 @@ import rawdata as synthetic
 import xarray as xr
 from test_fdmnes import COBALT, structure_of
 
-from corefuse import edge_table, files, rawdata, structures
-from corefuse.broadening import broadened
-from corefuse.calibration import calibrate
 from corefuse.config import Fdmnes, Feff, Spectra
-from corefuse.edge_table import lines
-from corefuse.edges import EDGES
+from corefuse.core import edge_table, files, rawdata
+from corefuse.core.edge_table import lines
+from corefuse.core.edges import EDGES
+from corefuse.core.spectrum import EnergyGrid
 from corefuse.engines import fdmnes, feff
-from corefuse.grid import EnergyGrid
-from corefuse.spectra import process
+from corefuse.spectra.broadening import broadened
+from corefuse.spectra.calibration import calibrate
+from corefuse.spectra.process import process
+from corefuse.structures import build
 
 EDGE = "Co L2,3"
 GRID = EnergyGrid(start_ev=-15, stop_ev=45, step_ev=0.05)
@@ -126,7 +127,7 @@ def raw(shared, tmp_path_factory):
     reference = shared / "reference"
     source = reference / "fdmnes" / "licoo2_co_l23"
     crystal = structure_of((source / "Co_in.txt").read_text())
-    structures.write(folder / "fdmnes" / "structure.json", crystal)
+    build.write(folder / "fdmnes" / "structure.json", crystal)
     run = folder / "fdmnes" / EDGES[EDGE].id
     run.mkdir()
     for part in ("", "_conv", "_bav"):

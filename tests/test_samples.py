@@ -3,8 +3,8 @@ import toy
 import yaml
 
 from corefuse import config as cfg
-from corefuse import samples
-from corefuse.errors import InputError
+from corefuse.config import samples
+from corefuse.core.errors import InputError
 
 LISTED = {
     "samples": [
@@ -108,7 +108,7 @@ def test_a_bad_samples_file_is_refused(raw, tmp_path, text):
 
 def test_the_files_of_the_project_are_sound(root, shared):
     """Every samples file loads with the public data at hand, and every file is in the manifest."""
-    from corefuse.download import manifest
+    from corefuse.read.download import manifest
 
     known = {f.target for f in manifest(root / "resources" / "data.yaml")}
     for config in ("config.yaml", "ni_k.yaml"):
@@ -127,7 +127,8 @@ def test_the_files_of_the_project_are_sound(root, shared):
 
 def test_the_demos_edges_are_calibrated_and_single_scattered(root, shared):
     """All four edges by the low loss of their region, on the line of four peaks."""
-    from corefuse import edge_table, measured
+    from corefuse.core import edge_table
+    from corefuse.read import measured
 
     listed = {
         "samples_file": str(root / "resources" / "si_doped_nmc.yaml"),

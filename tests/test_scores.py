@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from corefuse.scores import CLASS_METRICS, REGRESSION_METRICS, kind_of, score
+from corefuse.learn.scores import CLASS_METRICS, REGRESSION_METRICS, kind_of, score
 
 SK = {
     "mae": sk.mean_absolute_error,
@@ -112,7 +112,7 @@ def test_resampling_in_chunks_changes_nothing(monkeypatch):
     truth, prediction = rng.integers(0, 2, 40).astype(float), rng.random(40)
     arguments = (truth, prediction, np.arange(40) // 4, np.arange(40) % 2, "class", 200, 0.9, 3)
     whole = score(*arguments)
-    monkeypatch.setattr("corefuse.scores._CHUNK_ELEMENTS", 333)
+    monkeypatch.setattr("corefuse.learn.scores._CHUNK_ELEMENTS", 333)
     assert score(*arguments).equals(whole)
 
 

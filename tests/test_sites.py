@@ -15,9 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
-from corefuse import attempts, engines, files, plan, rawdata, sites, watch
+from corefuse import engines
 from corefuse.config import Defect, Relaxation, Simulation, Sites
-from corefuse.errors import InputError, NotConvergedError
+from corefuse.core import files, rawdata
+from corefuse.core.errors import InputError, NotConvergedError
+from corefuse.plan import specs
+from corefuse.simulate import limits as watch
+from corefuse.simulate import retries, sites
 
 NO_LIMITS = watch.Limits()
 
@@ -93,7 +97,7 @@ DEFECTIVE = defective()
     nearest=st.integers(1, 30),
 )
 def test_the_planned_batches_hold_every_pick(per_job, select, nearest):
-    spec = plan.StructureSpec(
+    spec = specs.StructureSpec(
         grade="LiCoO2",
         metals={"Co": 27},
         formula_units=27,
@@ -106,7 +110,7 @@ def test_the_planned_batches_hold_every_pick(per_job, select, nearest):
     )
     settings = Sites(select=select, nearest=nearest, sites_per_job=per_job)
     edges = ("O K", "Co K")
-    batches = plan.site_batches(spec, edges, settings)
+    batches = specs.site_batches(spec, edges, settings)
     picks = sites.select(DEFECTIVE, edges, settings)
     held = [sites.batch(picks, b, settings) for b in range(batches)]
     assert [pick for batch in held for pick in batch] == picks
@@ -218,13 +222,13 @@ def test_a_batch_that_dies_goes_on_at_the_next_site(run):
     ],
 )
 def test_a_site_that_hangs_or_eats_memory_fails_alone_and_is_set_aside(run, does, limits, reason):
-    engine = Toy({7: [does] * attempts.ATTEMPTS})
-    for _ in range(attempts.ATTEMPTS - 1):
+    engine = Toy({7: [does] * retries.ATTEMPTS})
+    for _ in range(retries.ATTEMPTS - 1):
         with pytest.raises(RuntimeError, match=f"O K 7: {reason}"):
             run(engine, limits=limits())
         assert sorted(set(engine.ran)) == [6, 7, 8, 9, 10, 11]
     raw, _ = run(engine, limits=limits())
-    assert engine.ran.count(7) == attempts.ATTEMPTS
+    assert engine.ran.count(7) == retries.ATTEMPTS
     assert all(engine.ran.count(site) == 1 for site in (6, 8, 9, 10, 11))
     (row,) = rawdata.failed_sites(raw)
     assert reason in row["reason"]
@@ -255,7 +259,7 @@ def test_a_site_that_breaks_lets_the_others_finish_and_is_tried_again(run):
 
 def test_a_site_that_always_breaks_is_set_aside_and_named_with_its_log(run):
     engine = Toy({7: [OSError("disk")] * 9})
-    for _ in range(attempts.ATTEMPTS - 1):
+    for _ in range(retries.ATTEMPTS - 1):
         with pytest.raises(RuntimeError):
             run(engine)
     raw, _ = run(engine)

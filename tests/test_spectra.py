@@ -3,15 +3,15 @@ import pytest
 import rawdata
 import xarray as xr
 
-from corefuse import edge_table, files
-from corefuse.calibration import calibrate
 from corefuse.config import Spectra
-from corefuse.edges import EDGES
-from corefuse.errors import InputError
-from corefuse.features import feature_energy, pre_edge_metrics
-from corefuse.grid import SpectrumError, window_area
-from corefuse.rawdata import failed, of_edge, with_atoms
-from corefuse.spectra import process, site_spectra
+from corefuse.core import edge_table, files
+from corefuse.core.edges import EDGES
+from corefuse.core.errors import InputError
+from corefuse.core.rawdata import failed, of_edge, with_atoms
+from corefuse.core.spectrum import SpectrumError, window_area
+from corefuse.spectra.calibration import calibrate
+from corefuse.spectra.features import feature_energy, pre_edge_metrics
+from corefuse.spectra.process import process, site_spectra
 
 O_PEAKS = {1.5: 0.3, 12.0: 3.0, 14.0: 3.0}
 PEAKS = {

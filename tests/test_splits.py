@@ -3,8 +3,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from corefuse.errors import InputError
-from corefuse.splits import grouped_folds
+from corefuse.core.errors import InputError
+from corefuse.learn.splits import grouped_folds
 
 
 @given(

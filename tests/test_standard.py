@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corefuse import edge_table, measured, standard
 from corefuse.config import MeasuredSpectrum
-from corefuse.grid import Spectrum, SpectrumError, window_area
+from corefuse.core import edge_table
+from corefuse.core.spectrum import Spectrum, SpectrumError, window_area
+from corefuse.read import measured
+from corefuse.spectra import standard
 
 TABLE = edge_table.load("resources/edges.yaml")
 L_EDGES = ["Mn L2,3", "Co L2,3", "Ni L2,3"]

@@ -4,8 +4,11 @@ import yaml
 from toy import edited
 
 from corefuse import config as cfg
-from corefuse import engines, files, plan, stored
-from corefuse.errors import InputError
+from corefuse import engines
+from corefuse.core import files
+from corefuse.core.errors import InputError
+from corefuse.plan import specs
+from corefuse.simulate import stored
 
 EDITED = edited("simulation.stored", "kept")
 
@@ -26,7 +29,7 @@ def write_run(config, **attrs):
         engine_revision=engines.get("gpaw").revision,
         **attrs,
     )
-    for name, spec in plan.by_id(config.structures, "c.yaml").items():
+    for name, spec in specs.by_id(config.structures, "c.yaml").items():
         content = {"properties": {"spec": spec.model_dump(mode="json")}}
         files.write_json(f"results/toy/structures/{name}.json", content)
         files.write_netcdf(f"results/toy/raw/gpaw/{name}.nc", made)
@@ -36,7 +39,7 @@ def write_run(config, **attrs):
 
 def taken(config, structure_id, target, engine=None):
     """Whether the structure is taken, and the simulation that starts from what was stored."""
-    spec = plan.by_id(config.structures, "c.yaml")[structure_id]
+    spec = specs.by_id(config.structures, "c.yaml")[structure_id]
     structure = f"structures/{structure_id}.json"
     engine = engine or engines.get("gpaw")
     section = config.simulation.request("gpaw")
@@ -101,8 +104,10 @@ def test_what_the_project_ships_is_what_its_config_asks_for(root):
     config = cfg.load(yaml.safe_load((root / "config" / "ni_k.yaml").read_text()), "ni_k.yaml")
     folder, wanted = root / config.simulation.stored, {}
     if not (kept := stored.listed(folder)):
-        pytest.skip("config/ni_k.yaml is to be run, then `python -m corefuse.stored` with it")
-    for name, spec in plan.by_id(config.structures, "ni_k.yaml").items():
+        pytest.skip(
+            "config/ni_k.yaml is to be run, then `python -m corefuse.simulate.stored` with it"
+        )
+    for name, spec in specs.by_id(config.structures, "ni_k.yaml").items():
         file, section = f"structures/{name}.json", config.simulation.request("gpaw")
         wanted[file] = stored.structure_digest(spec)
         wanted[f"raw/gpaw/{name}.nc"] = stored.raw_digest(

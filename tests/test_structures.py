@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Structure
 
-from corefuse import defects, engines, relax, structures
+from corefuse import engines
 from corefuse.config import Structures
-from corefuse.errors import InputError, NotConvergedError
-from corefuse.plan import StructureSpec, plan
+from corefuse.core.errors import InputError, NotConvergedError
+from corefuse.plan.specs import StructureSpec, plan
+from corefuse.structures import build, defects, relax
 
 NMC211 = {"Ni": 0.5, "Mn": 0.25, "Co": 0.25}
 
@@ -26,7 +27,7 @@ def spec(seed=1, relaxation=None, decorations=1, **series) -> StructureSpec:
 @pytest.fixture(scope="module")
 def made():
     """Sixteen atoms with both defects, a few steps from the ideal sites."""
-    return structures.make(
+    return build.make(
         spec(
             relaxation={"max_steps": 3},
             li_content=[0.5],
@@ -46,7 +47,7 @@ def made():
 )
 def test_contents_are_those_of_the_atoms(formula_units, removed, vacancies, pairs, excess, seed):
     n_li = formula_units - removed
-    built = structures.build(
+    built = build.build(
         spec(
             seed=seed,
             formula_units=formula_units,
@@ -63,7 +64,7 @@ def test_contents_are_those_of_the_atoms(formula_units, removed, vacancies, pair
         Co=formula_units // 4,
         O=2 * formula_units - vacancies,
     )
-    found = structures.contents(built)
+    found = build.contents(built)
     assert found["n_atoms"] == sum(number.values())
     assert found["formula_units"] == formula_units
     assert found["x_li"] == pytest.approx(number["Li"] / formula_units)
@@ -94,7 +95,7 @@ def test_labels_come_from_the_atoms_and_not_from_the_request(made):
     )
     edited.replace(nickel, "Li", properties=edited[nickel].properties)
     edited.remove_sites([oxygen])
-    before, after = structures.labels(made), structures.labels(edited)
+    before, after = build.labels(made), build.labels(edited)
     assert (before["v_o_count"], after["v_o_count"]) == (1, 2)
     assert (before["antisite_count"], after["antisite_count"]) == (1, 0)
     assert after["defect_class"] == "vacancy"
@@ -103,7 +104,7 @@ def test_labels_come_from_the_atoms_and_not_from_the_request(made):
 
 
 def test_a_repeated_cell_has_the_same_fractions(made):
-    one, two = structures.contents(made), structures.contents(made * (2, 1, 1))
+    one, two = build.contents(made), build.contents(made * (2, 1, 1))
     for name, value in one.items():
         extensive = name in ("n_atoms", "formula_units", "v_o_count", "antisite_count")
         assert two[name] == (2 * value if extensive else value)
@@ -111,7 +112,7 @@ def test_a_repeated_cell_has_the_same_fractions(made):
 
 def test_a_seed_fixes_the_structure():
     request = {"formula_units": 8, "li_content": [0.5], "defects": [{"oxygen_vacancies": 1}]}
-    first, again, other = (structures.build(spec(seed=s, **request)) for s in (1, 1, 2))
+    first, again, other = (build.build(spec(seed=s, **request)) for s in (1, 1, 2))
     assert first.as_dict() == again.as_dict()
     assert first.composition == other.composition
     assert first != other
@@ -120,8 +121,8 @@ def test_a_seed_fixes_the_structure():
 def test_defects_of_a_parent_sit_on_one_host():
     """Same metals and same Li order: what differs is the defect."""
     request = {"formula_units": 8, "li_content": [0.5], "li_ordering": "random"}
-    perfect = structures.build(spec(**request))
-    defective = structures.build(spec(**request, defects=[{"oxygen_vacancies": 1}]))
+    perfect = build.build(spec(**request))
+    defective = build.build(spec(**request, defects=[{"oxygen_vacancies": 1}]))
     ideal = perfect.site_properties["ideal_site"]
     kept = [ideal.index(i) for i in defective.site_properties["ideal_site"]]
     assert len(kept) == len(perfect) - 1
@@ -130,20 +131,20 @@ def test_defects_of_a_parent_sit_on_one_host():
 
 
 def test_decorations_are_different_crystals_and_say_so():
-    first, second = (structures.build(spec(decorations=n)) for n in (1, 2))
+    first, second = (build.build(spec(decorations=n)) for n in (1, 2))
     assert first != second
     assert first.properties["arrangement"] != second.properties["arrangement"]
 
 
 def test_one_crystal_in_two_cells_is_one_arrangement():
     small, large = (
-        structures.build(spec(grade="LiNiO2", stoichiometry=None, formula_units=n)) for n in (1, 4)
+        build.build(spec(grade="LiNiO2", stoichiometry=None, formula_units=n)) for n in (1, 4)
     )
     assert small.properties["arrangement"] == large.properties["arrangement"]
 
 
 def test_the_record_keeps_the_place_of_the_vacancy(made):
-    built = structures.build(StructureSpec.model_validate(made.properties["spec"]))
+    built = build.build(StructureSpec.model_validate(made.properties["spec"]))
     assert built.properties["defects"] == made.properties["defects"]
     record = next(d for d in built.properties["defects"] if d["kind"] == "oxygen_vacancy")
     assert record["ideal_site"] not in built.site_properties["ideal_site"]
@@ -158,7 +159,7 @@ def test_the_record_keeps_the_place_of_the_vacancy(made):
 
 
 def test_roles_and_sublattices_survive_relaxation(made):
-    unrelaxed = structures.build(StructureSpec.model_validate(made.properties["spec"]))
+    unrelaxed = build.build(StructureSpec.model_validate(made.properties["spec"]))
     for name in ("sublattice", "role", "ideal_site"):
         assert made.site_properties[name] == unrelaxed.site_properties[name]
     assert made.species == unrelaxed.species
@@ -167,8 +168,8 @@ def test_roles_and_sublattices_survive_relaxation(made):
 
 def test_made_structures_carry_their_row_and_where_they_come_from(made):
     row = made.properties["labels"]
-    assert tuple(row) == structures.COLUMNS
-    assert row == structures.labels(made)
+    assert tuple(row) == build.COLUMNS
+    assert row == build.labels(made)
     assert row["structure_id"] == "NMC211-4fu-d0-li050-vo1Mn-as1"
     assert row["parent_id"] == "NMC211-4fu-d0"
     assert row["host_id"] == "NMC211-4fu-d0-li050"
@@ -181,7 +182,7 @@ def test_made_structures_carry_their_row_and_where_they_come_from(made):
 
 
 def test_making_it_again_gives_the_same(made):
-    again = structures.make(StructureSpec.model_validate(made.properties["spec"]))
+    again = build.make(StructureSpec.model_validate(made.properties["spec"]))
     assert np.allclose(again.cart_coords, made.cart_coords, atol=1e-4)
     assert (
         again.properties["relaxation"]["rattle_seed"]
@@ -199,10 +200,10 @@ def test_a_structure_that_chgnet_fails_on_is_kept_with_the_reason(fault, monkeyp
         raise NotConvergedError("CHGNet gives no finite energy")
 
     monkeypatch.setattr(relax.FrozenCHGNet, "calculate", fail)
-    kept = structures.make(spec(defects=[{"oxygen_vacancies": 1}]))
-    structures.write(tmp_path / "s.json", kept)
-    again = structures.read(tmp_path / "s.json")
-    row = structures.labels(again)
+    kept = build.make(spec(defects=[{"oxygen_vacancies": 1}]))
+    build.write(tmp_path / "s.json", kept)
+    again = build.read(tmp_path / "s.json")
+    row = build.labels(again)
     assert ("isolated atoms" if fault == "exception" else "no finite energy") in row["failed"]
     assert (row["v_o_count"], row["relaxed"], row["energy_ev_per_atom"]) == (1, False, None)
     for engine in ("gpaw", "multiplet"):
@@ -213,7 +214,7 @@ def test_a_structure_that_chgnet_fails_on_is_kept_with_the_reason(fault, monkeyp
 
 
 def test_sites_of_a_structure_that_failed_do_not_begin(tmp_path):
-    built = structures.build(spec())
+    built = build.build(spec())
     built.properties["failed"] = "CHGNet relaxation: no"
     job = engines.Job("s", built, ("O K",), {}, tmp_path)
     engines.begin(engines.get("feff"), job, tmp_path / "scratch", tmp_path / "start")
@@ -221,20 +222,20 @@ def test_sites_of_a_structure_that_failed_do_not_begin(tmp_path):
 
 
 def test_chgnet_may_choose_the_lithium():
-    built = structures.build(
+    built = build.build(
         spec(grade="LiCoO2", stoichiometry=None, li_content=[0.5], li_ordering="chgnet")
     )
-    assert structures.contents(built)["x_li"] == 0.5
+    assert build.contents(built)["x_li"] == 0.5
 
 
 def test_json_round_trip(made, tmp_path):
     file = tmp_path / "structures" / "x.json"
-    structures.write(file, made)
-    again = structures.read(file)
+    build.write(file, made)
+    again = build.read(file)
     assert again == made
     assert again.site_properties == made.site_properties
     assert again.properties == made.properties
-    assert structures.labels(again) == structures.labels(made)
+    assert build.labels(again) == build.labels(made)
     assert type(again.site_properties["oxidation_state"][0]) is int
 
 
@@ -245,7 +246,7 @@ def test_reading_a_structure_runs_no_code(made, tmp_path, monkeypatch):
     data["sites"][0]["properties"]["role"] = {"@module": "trap", "@class": "Trap"}
     file = tmp_path / "trap.json"
     file.write_text(json.dumps(data))
-    assert structures.read(file).site_properties["role"][0]["@class"] == "Trap"
+    assert build.read(file).site_properties["role"][0]["@class"] == "Trap"
     assert "trap" not in sys.modules
     Structure.from_dict(data)
     assert sys.modules.pop("trap")  # the reader of pymatgen falls for it
@@ -256,31 +257,31 @@ def test_a_file_that_is_no_structure_is_refused(tmp_path, text):
     file = tmp_path / "bad.json"
     file.write_text(text)
     with pytest.raises(InputError, match=r"bad.json: structure: not a corefuse structure .*Fix: "):
-        structures.read(file)
+        build.read(file)
 
 
 def test_index_has_the_columns_of_the_contract(made, tmp_path):
     file = tmp_path / "structures" / "index.csv"
-    row = structures.labels(made)
-    structures.write_index(file, [row, row | {"structure_id": "other", "relaxed": True}])
+    row = build.labels(made)
+    build.write_index(file, [row, row | {"structure_id": "other", "relaxed": True}])
     table = pd.read_csv(file)
-    assert tuple(table.columns) == structures.COLUMNS
+    assert tuple(table.columns) == build.COLUMNS
     assert table["structure_id"].tolist() == [row["structure_id"], "other"]
     assert table["relaxed"].tolist() == [False, True]
     assert table["x_li"][0] == row["x_li"]
     assert table["energy_ev_per_atom"][0] == pytest.approx(row["energy_ev_per_atom"], rel=1e-15)
     with pytest.raises(KeyError, match="x_li"):
-        structures.write_index(file, [{k: v for k, v in row.items() if k != "x_li"}])
+        build.write_index(file, [{k: v for k, v in row.items() if k != "x_li"}])
     assert len(pd.read_csv(file)) == 2
 
 
 def test_a_defect_without_room_stops_the_build():
     with pytest.raises(ValueError, match=r"no oxygen next to Co is left\|"):
-        structures.build(spec(defects=[{"oxygen_vacancies": 7, "vacancy_next_to": "Co"}]))
+        build.build(spec(defects=[{"oxygen_vacancies": 7, "vacancy_next_to": "Co"}]))
 
 
 def test_ideal_sites_match_the_edits():
-    built = structures.build(spec(defects=[{"antisite_pairs": 1}]))
+    built = build.build(spec(defects=[{"antisite_pairs": 1}]))
     place = dict(zip(built.site_properties["ideal_site"], built, strict=True))
     edits = [defects.Edit(**e) for e in built.properties["defects"]]
     assert len(edits) == 2

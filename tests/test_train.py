@@ -7,7 +7,9 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
 from synthetic import MN_L, MODALITIES, NI_L, O_K, SUBSETS
 
-from corefuse.boosting import (
+from corefuse.config import Train
+from corefuse.core.errors import InputError
+from corefuse.learn.boosting import (
     Samples,
     Trial,
     _best,
@@ -17,11 +19,9 @@ from corefuse.boosting import (
     fit_jia,
     tune,
 )
-from corefuse.config import Train
-from corefuse.errors import InputError
-from corefuse.feature_matrix import grids_of, matrix
-from corefuse.splits import grouped_folds
-from corefuse.train import METRIC_COLUMNS, OUT_OF_FOLD_COLUMNS, cross_predict, train_target
+from corefuse.learn.matrix import grids_of, matrix
+from corefuse.learn.splits import grouped_folds
+from corefuse.learn.train import METRIC_COLUMNS, OUT_OF_FOLD_COLUMNS, cross_predict, train_target
 
 SETTINGS = Train(outer_folds=3, inner_folds=2, trials=2, max_trees=25, bootstrap=100)
 DATA = synthetic.build()

@@ -1,12 +1,15 @@
 """Valence and spin state from moments; doubts about crossings."""
 
+import mn_references
 import numpy as np
 import pandas as pd
 import pytest
 from ase import Atoms
 from pymatgen.core import Lattice, Structure
 
-from corefuse import files, ions, mn_references, rawdata, relax, valence
+from corefuse.core import files, rawdata
+from corefuse.engines.multiplet import ions
+from corefuse.structures import relax, valence
 
 SPINS = {name: ion.spins for name, ion in ions.load().ions.items()}
 

@@ -16,7 +16,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from corefuse import calibration, config, edge_table, features, files, grid, measured, spectra
+from corefuse import config
+from corefuse.core import edge_table, files, spectrum
+from corefuse.read import measured
+from corefuse.spectra import calibration, features, process
 
 EDGE, MODALITY = "O K", "O_K-EELS"
 HERE = Path(__file__).parent / "core_hole"
@@ -27,7 +30,7 @@ CORRECTION = {"energy_scale": 1.029, "energy_offset_ev": -5.2}
 CELLS, HOLES = ("LiCoO2", "NMC211"), ("none", "half", "full")
 # Raw spectra end 30 eV above E_F, those of a full hole at the lowest energy: what is compared ends
 # where each of them, once moved, still has real states.
-WIDE = grid.EnergyGrid(start_ev=515.0, stop_ev=553.0, step_ev=0.2)
+WIDE = spectrum.EnergyGrid(start_ev=515.0, stop_ev=553.0, step_ev=0.2)
 COMPARED_EV = (525.0, 550.0)
 SHIFTS_EV = np.arange(-8.0, 8.01, 0.05)
 
@@ -51,7 +54,7 @@ def curves(
         for hole in HOLES:
             raw = files.read_netcdf(HERE / f"{cell}-{hole}.nc")
             known = {EDGE: calibration.calibrate(raw, EDGE, settings, entry)}
-            made = spectra.process({"gpaw": raw}, settings, {EDGE: entry}, known)
+            made = process.process({"gpaw": raw}, settings, {EDGE: entry}, known)
             found[cell, hole] = made[MODALITY].values
     return energy_ev, seen, found
 

@@ -9,7 +9,11 @@ Not part of the workflow: it judges the engines. GPAW's runs are those of tests/
 import sys
 from pathlib import Path
 
-from corefuse import config, figures, files, mn_references
+import mn_references
+
+from corefuse import config
+from corefuse.core import files
+from corefuse.report import figures
 
 ROOT = Path(__file__).resolve().parents[2]
 folder = Path(sys.argv[1])

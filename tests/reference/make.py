@@ -14,7 +14,8 @@ from pathlib import Path
 
 from pymatgen.core import Structure
 
-from corefuse import config, engines, files
+from corefuse import config, engines
+from corefuse.core import files
 
 EDGES = ("O K", "Li K", "Mn L2,3", "Co L2,3", "Ni L2,3")
 SETTINGS = config.Gpaw(kpoint_spacing_per_angstrom=0.9, spectrum_max_ev=30)

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import yaml
 
-from corefuse import config, engines, files, plan, rawdata, sites, structures, watch
+from corefuse import config, engines
+from corefuse.core import files, rawdata
+from corefuse.plan import specs as plan
+from corefuse.simulate import limits, sites
+from corefuse.structures import build
 
 EDGE = "O K"
 CELLS = ("LiCoO2-4fu-d0-li100-pristine", "NMC211-4fu-d0-li100-pristine")
@@ -23,8 +27,8 @@ def main(scratch: Path) -> None:
     for name in CELLS:
         path = scratch / f"{name}.json"
         if not path.exists():
-            structures.write(path, structures.make(specs[name]))
-        structure = structures.read(path)
+            build.write(path, build.make(specs[name]))
+        structure = build.read(path)
         for hole in ("none", "half", "full"):
             simulation = demo.simulation.model_copy(
                 update={"edges": {EDGE: "gpaw"}, "core_hole": {EDGE: hole}}
@@ -53,7 +57,7 @@ def by_sites(engine, job, settings, folder):
         engine.begin(job, folder / "begin", start)
     picks = sites.select(job.structure, job.edges, settings)
     job = engines.Job(**vars(job) | {"start": start})
-    done = sites.run_batch(engine, job, picks, folder, folder / "logs", watch.Limits(), print)
+    done = sites.run_batch(engine, job, picks, folder, folder / "logs", limits.Limits(), print)
     runs = [
         files.read_netcdf(folder / site["file"]).assign_attrs(multiplicity=site["multiplicity"])
         for site in done

@@ -9,8 +9,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from corefuse import config, engines, files, mn_references
-from corefuse.edges import EDGES, Edge
+import mn_references
+
+from corefuse import config, engines
+from corefuse.core import files
+from corefuse.core.edges import EDGES, Edge
 
 SETTINGS = config.Gpaw(
     plane_wave_cutoff_ev=350, kpoint_spacing_per_angstrom=0.6, spectrum_max_ev=30

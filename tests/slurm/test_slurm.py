@@ -16,7 +16,7 @@ import pytest
 import toy
 import yaml
 
-from corefuse import files, rawdata
+from corefuse.core import files, rawdata
 
 HERE = Path(__file__).parent
 UNRELAXED = """

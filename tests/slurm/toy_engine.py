@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from corefuse import files, rawdata
+from corefuse.core import files, rawdata
 from corefuse.engines import Engine
 
 EDGE = "O K"

@@ -13,15 +13,17 @@ sys.path.insert(0, str(ROOT / "workflow"))
 # Scripts run in their own process, on this machine or another: they find the package here.
 os.environ.update(PYTHONPATH=str(ROOT / "workflow"))
 
-from corefuse import checks, config as cfg, demands, plan, progress, samples
-from corefuse.paths import Paths
-from corefuse.provenance import code_hash
+from corefuse import config as cfg
+from corefuse.config import samples
+from corefuse.plan import checks, demands, progress, specs
+from corefuse.plan.current import code_hash
+from corefuse.plan.paths import Paths
 
 CONFIG_FILE = str(workflow.configfiles[-1]) if workflow.configfiles else "--config"
 try:
     filled, LEFT_OUT = samples.put_in(config, CONFIG_FILE)
     C = cfg.load(filled, CONFIG_FILE)
-    SPECS = plan.by_id(C.structures, CONFIG_FILE)
+    SPECS = specs.by_id(C.structures, CONFIG_FILE)
     if workflow.is_main_process:
         checks.before_start(C, SPECS, CONFIG_FILE, "resources/edges.yaml")
         for line in LEFT_OUT:
@@ -69,7 +71,7 @@ def engine_section(w):
 
 def batches_of(engine, structure_id):
     """Batch files of one structure: as many as its absorbers may need."""
-    n = plan.site_batches(SPECS[structure_id], ENGINE_EDGES[engine], C.simulation.sites)
+    n = specs.site_batches(SPECS[structure_id], ENGINE_EDGES[engine], C.simulation.sites)
     folder = P(f"raw/{engine}/sites/{structure_id}")
     return [f"{folder}/batch-{b}-of-{n}.json" for b in range(n)]
 

@@ -27,7 +27,7 @@ rule match:
         "../../envs/analysis.yaml"
     params:
         section=lambda w: fit_section(fitted_with(w.sample)),
-        code=code_hash("infer"),
+        code=code_hash("match"),
     script:
         "../../scripts/match.py"
 
@@ -77,7 +77,7 @@ rule image:
         section=lambda w: cfg.canonical(IMAGES[w.image]),
         bounds=fit_section([]),
         confidence=C.infer.confidence,
-        code=code_hash("infer"),
+        code=code_hash("image"),
     script:
         "../../scripts/image.py"
 

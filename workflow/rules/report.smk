@@ -26,7 +26,7 @@ rule attributions:
     conda:
         "../../envs/analysis.yaml"
     params:
-        code=code_hash("report"),
+        code=code_hash("attributions"),
     script:
         "../../scripts/attributions.py"
 
@@ -52,7 +52,7 @@ rule figures_spectra:
         simulation=SIMULATION_SECTION,
         spectra=cfg.canonical(C.spectra),
         windows=windows,
-        code=code_hash("report"),
+        code=code_hash("figures_spectra"),
     script:
         "../../scripts/figures_spectra.py"
 
@@ -77,7 +77,7 @@ rule figures_scores:
         section=cfg.canonical(C.report),
         train=cfg.canonical(C.train),
         dataset=cfg.canonical(C.dataset),
-        code=code_hash("report"),
+        code=code_hash("figures_scores"),
     script:
         "../../scripts/figures_scores.py"
 
@@ -101,7 +101,7 @@ rule figures_attributions:
         simulation=SIMULATION_SECTION,
         train=TRAIN_SECTION,
         section=cfg.canonical(C.report),
-        code=code_hash("report"),
+        code=code_hash("figures_attributions"),
     script:
         "../../scripts/figures_attributions.py"
 
@@ -122,7 +122,7 @@ rule figures_inference:
     params:
         section=cfg.canonical(C.report),
         infer=cfg.canonical(C.infer),
-        code=code_hash("report"),
+        code=code_hash("figures_inference"),
     script:
         "../../scripts/figures_inference.py"
 
@@ -152,7 +152,7 @@ rule figures_measured:
         spectra=cfg.canonical(C.spectra),
         windows=windows,
         section=cfg.canonical(C.report),
-        code=code_hash("report"),
+        code=code_hash("figures_measured"),
     script:
         "../../scripts/figures_measured.py"
 
@@ -173,7 +173,7 @@ rule figures_series:
     params:
         infer=cfg.canonical(C.infer),
         section=cfg.canonical(C.report),
-        code=code_hash("report"),
+        code=code_hash("figures_series"),
     script:
         "../../scripts/figures_series.py"
 
@@ -193,7 +193,7 @@ rule figures_images:
     params:
         infer=cfg.canonical(C.infer),
         section=cfg.canonical(C.report),
-        code=code_hash("report"),
+        code=code_hash("figures_images"),
     script:
         "../../scripts/figures_images.py"
 
@@ -230,7 +230,7 @@ rule tables:
         train=cfg.canonical(C.train),
         dataset=cfg.canonical(C.dataset),
         infer=cfg.canonical(C.infer),
-        code=code_hash("report"),
+        code=code_hash("tables"),
     script:
         "../../scripts/tables.py"
 

@@ -5,7 +5,7 @@ INPUTS   structures/<structure_id>.json, config section `simulation`; for an eng
 OUTPUTS  raw/<engine>/<structure_id>.nc (a run that failed says so inside)
 
 An engine that works site by site goes begin (what all sites of a structure start from) -> sites
-(batches; each site is kept as it finishes, see corefuse.sites) -> collect.
+(batches; each site is kept as it finishes, see corefuse.simulate.sites) -> collect.
 """
 
 

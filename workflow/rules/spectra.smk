@@ -20,7 +20,7 @@ rule calibrate:
         "../../envs/analysis.yaml"
     params:
         section=cfg.canonical(C.spectra),
-        code=code_hash("spectra"),
+        code=code_hash("calibrate"),
     script:
         "../../scripts/calibrate.py"
 

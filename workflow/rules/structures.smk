@@ -19,7 +19,7 @@ rule structure:
         runtime=lambda w, attempt: 30 * attempt,
     params:
         section=lambda w: SPECS[w.structure_id].to_json(),
-        revision=plan.REVISION,
+        revision=specs.REVISION,
         stored=C.simulation.stored,
     script:
         "../../scripts/structure.py"
@@ -37,6 +37,6 @@ rule structure_index:
     conda:
         "../../envs/structures.yaml"
     params:
-        code=code_hash("index"),
+        code=code_hash("structure_index"),
     script:
         "../../scripts/structure_index.py"

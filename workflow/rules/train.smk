@@ -48,7 +48,7 @@ rule domain:
     params:
         subsets=cfg.canonical(SUBSETS),
         seed=C.train.seed,
-        code=code_hash("train"),
+        code=code_hash("domain"),
     script:
         "../../scripts/domain.py"
 

@@ -18,8 +18,9 @@ from typing import Any
 
 import yaml
 
-from corefuse import config, plan
+from corefuse import config
 from corefuse.bench import BROKEN, ROOT, Row
+from corefuse.plan import specs
 
 BATCHES = 1000
 DRY_RUN_LIMIT_S, DRY_RUN_LIMIT_MB = 6.0, 300
@@ -72,8 +73,8 @@ def sites_asked() -> int:
     return sum(spec.count(e) for spec in _plan() for e in elements)
 
 
-def _plan() -> list[plan.StructureSpec]:
-    return plan.plan(config.Structures.model_validate(MANY["structures"]))
+def _plan() -> list[specs.StructureSpec]:
+    return specs.plan(config.Structures.model_validate(MANY["structures"]))
 
 
 def _dry_run() -> Row:

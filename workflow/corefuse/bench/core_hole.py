@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from corefuse import config, engines, rawdata
+from corefuse import config, engines
 from corefuse.bench import GPAW, Row, gpaw_cells
+from corefuse.core import rawdata
 
 EDGE = "O K"
 FORMULA_UNITS = (4, 8, 12)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from corefuse import config, plan, structures
+from corefuse import config
 from corefuse.bench import GPAW_16, Row, stages, timed
+from corefuse.plan import specs
+from corefuse.structures import build
 
 SERIES: dict[int, dict[str, Any]] = {
     4: {"grade": "NMC211", "stoichiometry": {"Ni": 0.5, "Mn": 0.25, "Co": 0.25}},
@@ -16,7 +18,7 @@ SERIES: dict[int, dict[str, Any]] = {
 
 def rows() -> Iterator[Row]:
     """Build and relax half-delithiated cells with a vacancy, as the demo does; ratios as others."""
-    from corefuse import relax
+    from corefuse.structures import relax
 
     relaxation = stages.demo_config().structures.relaxation
     for formula_units, series in SERIES.items():
@@ -24,8 +26,8 @@ def rows() -> Iterator[Row]:
         section = config.Structures.model_validate(
             {"formula_units": formula_units, "series": [request], "relaxation": relaxation}
         )
-        spec = plan.plan(section)[0]
-        seconds, built = timed(lambda spec=spec: structures.build(spec))
+        spec = specs.plan(section)[0]
+        seconds, built = timed(lambda spec=spec: build.build(spec))
         yield Row("build", f"{len(built)} atoms", seconds, reference=GPAW_16)
         relax.energy_ev(built)  # loads CHGNet
         seconds, (_, record) = timed(lambda cell=built: relax.relax(cell, relaxation, 1))

@@ -16,8 +16,11 @@ from typing import Any
 
 from pymatgen.core import Structure
 
-from corefuse import config, engines, plan, rawdata, structures
+from corefuse import config, engines
 from corefuse.bench import GPAW, GPAW_16, Row, stages
+from corefuse.core import rawdata
+from corefuse.plan import specs
+from corefuse.structures import build
 
 NMC211 = {"grade": "NMC211", "stoichiometry": {"Ni": 0.5, "Mn": 0.25, "Co": 0.25}}
 SERIES: dict[int, dict[str, Any]] = {  # that fit
@@ -78,7 +81,7 @@ def cell(formula_units: int) -> Structure:
     section = config.Structures.model_validate(
         {"formula_units": formula_units, "series": [SERIES[formula_units]]}
     )
-    structure = structures.build(plan.plan(section)[0])
+    structure = build.build(specs.plan(section)[0])
     return structure.add_site_property(
         "magmom", [MOMENTS_MUB.get(s.specie.symbol, 0.0) for s in structure]
     )

@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 
 from corefuse.bench import Row, stages, timed
-from corefuse.feature_matrix import energy_dim
-from corefuse.image import maps
-from corefuse.infer import Library
+from corefuse.learn.matrix import energy_dim
+from corefuse.read.image import maps
+from corefuse.read.infer import Library
 
 SIDE = 64  # pixels
 LIMIT_PIXELS_PER_S = 2000

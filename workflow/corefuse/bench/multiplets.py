@@ -10,7 +10,7 @@ import numpy as np
 
 from corefuse.bench import Row, oracle, timed
 from corefuse.config import IONS
-from corefuse.multiplet import Problem, solve
+from corefuse.engines.multiplet.solver import Problem, solve
 
 MODELS = {False: "crystal field", True: "charge transfer"}
 FIELD_LIMIT_S = 0.7

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from scipy.constants import Boltzmann, eV
 
-from corefuse import config, ions, ligand_field
-from corefuse.engines.multiplet import problem_of
-from corefuse.multiplet import D_ORBITALS, MEAN_DD, MEAN_PD, Problem, atom
+from corefuse import config
+from corefuse.engines.multiplet import ions, ligand_field
+from corefuse.engines.multiplet.engine import problem_of
+from corefuse.engines.multiplet.solver import D_ORBITALS, MEAN_DD, MEAN_PD, Problem, atom
 
 IONS = tuple(ion for ion in config.IONS if ion != "Co4+")  # a minute in edrixs
 AXIS_EV = np.arange(-25.0, 30.0, 0.05)

@@ -12,8 +12,13 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from corefuse import config, edge_table, figures, files, grid, match, scores, spectra, tables
+from corefuse import config
 from corefuse.bench import GPAW_16, ROOT, Row, cluster, stages, timed
+from corefuse.core import edge_table, files, spectrum
+from corefuse.learn import scores
+from corefuse.read import match
+from corefuse.report import figures, tables
+from corefuse.spectra import process
 
 MATCHED = "O_K-EELS"
 BOUND_EV = 3.0  # of shift and extra width, as a measured edge gets
@@ -22,7 +27,7 @@ BOUND_EV = 3.0  # of shift and extra width, as a measured edge gets
 def rows() -> Iterator[Row]:
     """One row a product; ratios are to GPAW's run of 16 atoms."""
     demo, folder = stages.demo_config(), stages.DEMO
-    simulated = spectra.read_usable(sorted(folder.glob("spectra/*.nc")))
+    simulated = process.read_usable(sorted(folder.glob("spectra/*.nc")))
     predictions = pd.concat(map(pd.read_csv, sorted(folder.glob("models/*/predictions.csv"))))
     with tempfile.TemporaryDirectory() as scratch:
         yield _match(simulated)
@@ -35,8 +40,8 @@ def rows() -> Iterator[Row]:
 def _match(simulated: dict) -> Row:
     """Fit shift and width of one edge, taken from the simulated ones, to all of them."""
     entry = edge_table.load(ROOT / "resources" / "edges.yaml")["O K"]
-    ensemble = spectra.ensemble(simulated.values(), MATCHED).values
-    edge = grid.Spectrum(entry.grid.energies_ev, ensemble[0])
+    ensemble = process.ensemble(simulated.values(), MATCHED).values
+    edge = spectrum.Spectrum(entry.grid.energies_ev, ensemble[0])
     seconds, _ = timed(lambda: match.fit(edge, ensemble, entry, BOUND_EV, BOUND_EV))
     return _row("match", f"one edge, {len(ensemble)} simulated", seconds, 1)
 
@@ -74,7 +79,7 @@ def _drawings(
         lambda: figures.parity(predictions, whole),
         lambda: figures.scores(metrics, kinds, list(subsets)),
         lambda: figures.attribution(
-            shap, data, spectra.mean_dos(simulated.values()), stages.TARGET
+            shap, data, process.mean_dos(simulated.values()), stages.TARGET
         ),
         lambda: figures.inference_card(card, "sample", {}),
     ]

@@ -8,19 +8,12 @@ import pandas as pd
 import xarray as xr
 import yaml
 
-from corefuse import (
-    attributions,
-    calibration,
-    config,
-    dataset,
-    domain,
-    edge_table,
-    files,
-    infer,
-    spectra,
-    train,
-)
+from corefuse import config
 from corefuse.bench import GPAW_16, ROOT, Row, timed
+from corefuse.core import edge_table, files
+from corefuse.learn import attributions, dataset, domain, train
+from corefuse.read import infer
+from corefuse.spectra import calibration, process
 
 DEMO = ROOT / "results" / "demo"
 TARGET = "x_li"
@@ -44,7 +37,7 @@ def rows() -> Iterator[Row]:
     yield _row("calibrate", all_structures, seconds)
     seconds, processed = timed(
         lambda: {
-            name: spectra.process(raw, demo.spectra, table, constants)
+            name: process.process(raw, demo.spectra, table, constants)
             for name, raw in of_structure.items()
         }
     )

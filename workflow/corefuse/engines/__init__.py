@@ -6,7 +6,8 @@ by its name: ``simulation.edges`` in the config says ``O K: gpaw``, and ``engine
 
 An engine either does a structure in one run (initial-state GPAW, multiplets) or one absorbing site
 in one run (``per_site``: core holes, FDMNES, FEFF). The workflow batches site runs, keeps each as
-it finishes and puts them together (:mod:`corefuse.sites`); the engine sees one job at a time.
+it finishes and puts them together (:mod:`corefuse.simulate.sites`); the engine sees one job at
+a time.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from typing import Any
 import xarray as xr
 from pymatgen.core import Structure
 
-from corefuse import files, rawdata
-from corefuse.edges import TECHNIQUES
-from corefuse.errors import InputError, NotConvergedError
+from corefuse.core import files, rawdata
+from corefuse.core.edges import TECHNIQUES
+from corefuse.core.errors import InputError, NotConvergedError
 
 NOT_BEGUN = "corefuse: no start: "
 
@@ -129,7 +130,7 @@ class Engine(ABC):
 
     @abstractmethod
     def parse(self, folder: Path) -> xr.Dataset:
-        """Read the result of :meth:`run` as a raw dataset (:mod:`corefuse.rawdata`).
+        """Read the result of :meth:`run` as a raw dataset (:mod:`corefuse.core.rawdata`).
 
         That of a ``per_site`` engine has one channel.
         """

@@ -19,10 +19,12 @@ import numpy as np
 import xarray as xr
 from pymatgen.core import Element, Lattice, Structure
 
-from corefuse import external, files, rawdata, structures
-from corefuse.edges import EDGES, Edge
+from corefuse.core import files, rawdata
+from corefuse.core.edges import EDGES, Edge
+from corefuse.core.errors import InputError, NotConvergedError
 from corefuse.engines import Absorber, Engine, Job
-from corefuse.errors import InputError, NotConvergedError
+from corefuse.simulate import programs
+from corefuse.structures import build
 
 KEY = "simulation.fdmnes.command"
 FIX = (
@@ -72,11 +74,11 @@ class FdmnesEngine(Engine):
 
     def binaries(self, settings: Mapping[str, Any]) -> dict[str, str]:
         """Path and hash of the program, its module and image."""
-        return external.provenance(settings["command"], KEY)
+        return programs.provenance(settings["command"], KEY)
 
     def settings_for(self, edge: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """Of the radii and the excited edges, those of this edge."""
-        return external.deciding(settings) | {
+        return programs.deciding(settings) | {
             "radius_angstrom": settings["radius_angstrom"][edge],
             "excited": is_excited(edge, settings),
         }
@@ -92,7 +94,7 @@ class FdmnesEngine(Engine):
 
     def prepare(self, job: Job, folder: Path) -> None:
         """Write ``structure.json``, ``job.json`` and, in a folder for each edge, FDMNES's input."""
-        external.empty(folder)
+        programs.empty(folder)
         elements = {atom.specie.symbol for atom in job.structure}
         edges = [edge for edge in job.edges if EDGES[edge].element in elements]
         site = job.absorber.site if job.absorber else None
@@ -101,7 +103,7 @@ class FdmnesEngine(Engine):
             run.mkdir()
             (run / f"{NAME}_in.txt").write_text(input_text(job.structure, edge, job.settings, site))
             (run / "fdmfile.txt").write_text(f"1\n{NAME}_in.txt\n")
-        structures.write(folder / "structure.json", job.structure)
+        build.write(folder / "structure.json", job.structure)
         files.write_json(
             folder / "job.json", {"edges": edges, "site": site, "settings": dict(job.settings)}
         )
@@ -118,7 +120,7 @@ class FdmnesEngine(Engine):
         FDMNES adds up the atoms that it finds equivalent; here each spectrum is that of one atom.
         """
         job = files.read_json(folder / "job.json")
-        structure, settings = structures.read(folder / "structure.json"), job["settings"]
+        structure, settings = build.read(folder / "structure.json"), job["settings"]
         runs = [
             read_run(folder / EDGES[edge].id, edge, job["site"], settings) for edge in job["edges"]
         ]
@@ -143,7 +145,7 @@ class FdmnesEngine(Engine):
 
     def read_log(self, folder: Path) -> str:
         """What FDMNES printed, edge by edge."""
-        logs = sorted(folder.glob(f"*/{external.OUTPUT}"))
+        logs = sorted(folder.glob(f"*/{programs.OUTPUT}"))
         return "\n".join(log.read_text(errors="replace") for log in logs)
 
 
@@ -196,14 +198,14 @@ def is_excited(edge: str, settings: Mapping[str, Any]) -> bool:
 def _run(folder: Path, settings: Mapping[str, Any]) -> None:
     stopped = None
     try:
-        external.run(settings["command"], folder, settings["time_limit_hours"], KEY, FIX)
+        programs.run(settings["command"], folder, settings["time_limit_hours"], KEY, FIX)
     except NotConvergedError as err:
         stopped = err
     if (folder / ERRORS).exists():
         refuse((folder / ERRORS).read_text(errors="replace"))
     if stopped:
         raise stopped
-    external.check_written(folder, f"{NAME}_bav.txt", settings["command"]["run"][0], KEY)
+    programs.check_written(folder, f"{NAME}_bav.txt", settings["command"]["run"][0], KEY)
 
 
 def refuse(error: str) -> None:
@@ -290,7 +292,7 @@ def read_log(path: Path, scf: bool) -> Log:
         ending = "" if FAREWELL in text else ", where it stopped"
         raise NotConvergedError(f"SCF not converged in {cycles[-1][0]} cycles{far}{ending}")
     if FAREWELL not in text:
-        raise NotConvergedError(f"FDMNES stopped early: {external.last_lines(text, 1)}")
+        raise NotConvergedError(f"FDMNES stopped early: {programs.last_lines(text, 1)}")
     return Log(
         version=text.splitlines()[0].strip(),
         cycles=max((int(number) for number, _ in cycles), default=0),
@@ -346,7 +348,7 @@ def spectrum_files(folder: Path) -> list[tuple[int | None, Path]]:
 
 
 def read_spectrum(path: Path, levels: tuple[str, ...]) -> Spectrum:
-    """Read a raw file with the ``levels`` of its edge (as in :class:`corefuse.edges.Edge`).
+    """Read a raw file with the ``levels`` of its edge (as in :class:`corefuse.core.edges.Edge`).
 
     The first line holds E_edge, Z, n, j, the absorption before the edge, the interstitial
     potential, E_cut, two counts of core states, their energies and what its end names. Of an energy
@@ -359,7 +361,7 @@ def read_spectrum(path: Path, levels: tuple[str, ...]) -> Spectrum:
     """
     head, names, *rows = _lines(path, 2)
     try:
-        header = [external.fortran_float(word) for word in head.split("=")[0].split()]
+        header = [programs.fortran_float(word) for word in head.split("=")[0].split()]
     except ValueError:
         header = []
     if len(header) < 10:
@@ -368,8 +370,8 @@ def read_spectrum(path: Path, levels: tuple[str, ...]) -> Spectrum:
     wanted = ["<xanes>"] if len(levels) == 1 else [f"<xanes>_{level}" for level in levels]
     if any(name not in columns for name in wanted):
         raise NotConvergedError(f"{path.name} has {' '.join(columns)}, not {' '.join(wanted)}")
-    table = external.table(rows, len(columns) + 1, path.name)
-    table = table[external.last_of_each(table[:, 0])]
+    table = programs.table(rows, len(columns) + 1, path.name)
+    table = table[programs.last_of_each(table[:, 0])]
     return Spectrum(
         energy_ev=table[:, 0],
         cross_section_mbarn=np.array([table[:, 1 + columns.index(name)] for name in wanted]),
@@ -475,7 +477,7 @@ def _equivalent_atoms(head: str) -> int | None:
     behind = [name.strip() for name in names.split(",")]
     if "natomsym_f" not in behind:
         return None
-    return int(external.fortran_float(numbers.split()[behind.index("natomsym_f") - len(behind)]))
+    return int(programs.fortran_float(numbers.split()[behind.index("natomsym_f") - len(behind)]))
 
 
 def read_convoluted(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -490,8 +492,8 @@ def read_convoluted(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """
     if not path.is_file():
         raise NotConvergedError(f"FDMNES wrote no {path.name}")
-    table = external.table(_lines(path, 1)[1:], 2, path.name)
-    table = table[external.last_of_each(table[:, 0])]
+    table = programs.table(_lines(path, 1)[1:], 2, path.name)
+    table = table[programs.last_of_each(table[:, 0])]
     return table[:, 0], table[:, 1]
 
 

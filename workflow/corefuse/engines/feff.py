@@ -21,10 +21,11 @@ import numpy as np
 import xarray as xr
 from pymatgen.core import Element, Lattice, Structure
 
-from corefuse import external, files, rawdata
-from corefuse.edges import EDGES
+from corefuse.core import files, rawdata
+from corefuse.core.edges import EDGES
+from corefuse.core.errors import NotConvergedError
 from corefuse.engines import Absorber, Engine, Job
-from corefuse.errors import NotConvergedError
+from corefuse.simulate import programs
 
 KEY = "simulation.feff.command"
 FIX = (
@@ -73,11 +74,11 @@ class FeffEngine(Engine):
 
     def binaries(self, settings: Mapping[str, Any]) -> dict[str, str]:
         """Path and hash of the program, its module and image."""
-        return external.provenance(settings["command"], KEY)
+        return programs.provenance(settings["command"], KEY)
 
     def settings_for(self, edge: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """The physics, the same for all edges."""
-        return external.deciding(settings)
+        return programs.deciding(settings)
 
     def techniques(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
         """EELS alone where ELNES takes the place of XANES."""
@@ -90,7 +91,7 @@ class FeffEngine(Engine):
 
     def prepare(self, job: Job, folder: Path) -> None:
         """Write ``job.json`` and, in a folder for each level, ``feff.inp``."""
-        external.empty(folder)
+        programs.empty(folder)
         edge, site = EDGES[job.absorber.edge], job.absorber.site
         for level in edge.levels:
             (folder / level).mkdir()
@@ -113,11 +114,11 @@ class FeffEngine(Engine):
         job = files.read_json(folder / "job.json")
         settings = job["settings"]
         for level in EDGES[job["edge"]].levels:
-            external.run(
+            programs.run(
                 settings["command"], folder / level, settings["time_limit_hours"], KEY, FIX
             )
             for name in (_absorption_file(settings), *(["eels.dat"] if settings["elnes"] else [])):
-                external.check_written(folder / level, name, settings["command"]["run"][-1], KEY)
+                programs.check_written(folder / level, name, settings["command"]["run"][-1], KEY)
 
     def parse(self, folder: Path) -> xr.Dataset:
         """``xmu.dat`` (``eels.dat``) and ``log1.dat`` of each level as one channel."""
@@ -166,7 +167,7 @@ class FeffEngine(Engine):
 
     def read_log(self, folder: Path) -> str:
         """What FEFF printed, level by level."""
-        logs = sorted(folder.glob(f"*/{external.OUTPUT}"))
+        logs = sorted(folder.glob(f"*/{programs.OUTPUT}"))
         return "\n".join(log.read_text(errors="replace") for log in logs)
 
 
@@ -312,8 +313,8 @@ def read_level(folder: Path, settings: Mapping[str, Any]) -> Level:
     """
     name = _absorption_file(settings)
     head, rows = _split(folder / name)
-    table = external.table(rows, 6, name)
-    table = table[external.last_of_each(table[:, 0])]
+    table = programs.table(rows, 6, name)
+    table = table[programs.last_of_each(table[:, 0])]
     photon_ev, wave_number, mu = table[:, 0], table[:, 2], table[:, 3]
     wanted = settings["k_max_per_angstrom"]
     if wave_number[-1] < wanted - 1.5 * settings["k_step_per_angstrom"]:
@@ -332,8 +333,8 @@ def read_level(folder: Path, settings: Mapping[str, Any]) -> Level:
     )
     if settings["elnes"] is None:
         return level
-    loss = external.table(_split(folder / "eels.dat")[1], 2, "eels.dat")
-    loss = loss[external.last_of_each(loss[:, 0])]
+    loss = programs.table(_split(folder / "eels.dat")[1], 2, "eels.dat")
+    loss = loss[programs.last_of_each(loss[:, 0])]
     return replace(
         level,
         energy_ev=loss[:, 0] - edge_ev,
@@ -357,4 +358,4 @@ def _number(head: str, name: str) -> float:
     found = re.search(rf"{re.escape(name)}\s*([-+.\dEeDd]*\d)", head)
     if not found:
         raise NotConvergedError(f"FEFF's spectrum is cut short: its header lacks {name!r}")
-    return external.fortran_float(found[1])
+    return programs.fortran_float(found[1])

@@ -28,10 +28,13 @@ from ase.units import Hartree
 from pymatgen.core import Structure
 from scipy.special import expit
 
-from corefuse import demands, files, launch, rawdata, structures
-from corefuse.edges import EDGES, Edge
+from corefuse.core import files, rawdata
+from corefuse.core.edges import EDGES, Edge
+from corefuse.core.errors import InputError, NotConvergedError
 from corefuse.engines import Engine, Job
-from corefuse.errors import InputError, NotConvergedError
+from corefuse.plan import demands
+from corefuse.simulate import mpi
+from corefuse.structures import build
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -69,14 +72,14 @@ class GpawEngine(Engine):
             ensure_dataset(EDGES[edge], job.shared)
         for element in {s.specie.symbol for s in job.structure}:
             ensure_dataset(ground_state_edge(element, job.edges), job.shared)
-        structures.write(folder / "structure.json", job.structure)
+        build.write(folder / "structure.json", job.structure)
         files.write_json(
             folder / "job.json",
             {
                 "edges": list(job.edges),
                 "settings": dict(job.settings),
                 "datasets": str(job.shared.resolve()),
-                "launcher": launch.at_most(job.launcher, _kpoints(job)),
+                "launcher": mpi.at_most(job.launcher, _kpoints(job)),
             },
         )
 
@@ -86,7 +89,7 @@ class GpawEngine(Engine):
 
     def parse(self, folder: Path) -> xr.Dataset:
         """``outcome.json`` and ``channels.npz`` as a raw dataset."""
-        structure = structures.read(folder / "structure.json")
+        structure = build.read(folder / "structure.json")
         outcome = files.read_json(folder / "outcome.json")
         with np.load(folder / "channels.npz") as arrays:
             energy, intensity, dos = arrays["energy"], arrays["intensity"], arrays["dos"]
@@ -197,7 +200,7 @@ def read_job(folder: Path) -> tuple[dict[str, Any], Atoms]:
             "use the conda environment (--sdm conda) or drop mpi",
         )
     use_datasets(Path(job["datasets"]))
-    return job, to_atoms(structures.read(folder / "structure.json"))
+    return job, to_atoms(build.read(folder / "structure.json"))
 
 
 def write_outcome(
@@ -236,8 +239,8 @@ def _peak_memory_mb() -> float:
 
 
 def call(function: str, folder: Path) -> None:
-    """:func:`corefuse.launch.call` with the launcher that ``prepare`` wrote."""
-    launch.call(files.read_json(folder / "job.json")["launcher"], function, folder)
+    """:func:`corefuse.simulate.mpi.call` with the launcher that ``prepare`` wrote."""
+    mpi.call(files.read_json(folder / "job.json")["launcher"], function, folder)
 
 
 def scf_facts(scf: Mapping[str, Any]) -> dict[str, str | int]:

@@ -19,8 +19,8 @@ import xarray as xr
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from corefuse import files, rawdata
-from corefuse.edges import EDGES
+from corefuse.core import files, rawdata
+from corefuse.core.edges import EDGES
 from corefuse.engines import Engine, Job
 from corefuse.engines import gpaw as initial
 

@@ -1,0 +1,170 @@
+"""The samples file: what was measured, apart from the config, its data where the user has it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from corefuse import config
+from corefuse.config import SpectrumSeries
+from corefuse.core.errors import InputError
+
+KINDS = ("samples", "series", "images")
+OF_A_SERIES = ("name", "file", "column", "columns", "voltages", "composition", "aligned_with")
+
+
+def put_in(raw: dict[str, Any], config_file: str | Path) -> tuple[dict[str, Any], list[str]]:
+    """A parsed config with what its ``infer.samples_file`` lists, and what that had to leave out.
+
+    An entry comes in where all its files are in the data folder; of the others there is a line
+    for the user. One that the config names itself wins, so a resolved config can be read again.
+    Every series, the config's own too, becomes its samples.
+
+    Raises
+    ------
+    InputError
+        The samples file cannot be read or is no mapping of ``samples``, ``series`` and ``images``;
+        a series is none.
+    """
+    infer = raw.get("infer") if isinstance(raw, dict) else None
+    if not isinstance(infer, dict) or not (infer.get("samples_file") or infer.get("series")):
+        return raw, []
+    out, left_out = dict(infer), []
+    if listed := infer.get("samples_file"):
+        folder = data_folder(infer)
+        for kind, entries in _read(Path(listed)).items():
+            out[kind], missing = _with_those_there(list(infer.get(kind) or []), entries, folder)
+            left_out += missing
+    alone = list(out.get("samples") or [])
+    names = {sample.get("name") for sample in alone if isinstance(sample, dict)}
+    for number, entry in enumerate(out.get("series") or []):
+        spelt_out = spell_out(config.load_series(entry, config_file, number), config_file)
+        alone += [sample for sample in spelt_out if sample["name"] not in names]
+    return raw | {"infer": out | {"samples": alone, "series": []}}, left_out
+
+
+def spell_out(series: SpectrumSeries, config_file: str | Path) -> list[dict[str, Any]]:
+    """The samples that a series stands for, as they would stand in a config.
+
+    Raises
+    ------
+    InputError
+        There is no file, it cannot be read, or voltages and spectra differ in number.
+    """
+    spectra = _spectra(series)
+    voltages = series.voltages or [None] * len(spectra)
+    if len(voltages) != len(spectra):
+        found = ", ".join(str(column or Path(file).name) for file, column in spectra)
+        raise InputError(
+            config_file,
+            f"infer.series.{series.name}.voltages",
+            f"{len(voltages)} voltages for {len(spectra)} spectra",
+            f"give one each, null at open circuit, in the order {found}",
+        )
+    treated = series.model_dump(mode="json", exclude=set(OF_A_SERIES), exclude_unset=True)
+    names = [f"{series.name}-{n:02d}" for n in range(1, len(spectra) + 1)]
+    out: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "series": series.name,
+            "voltage": voltage,
+            "aligned_with": series.aligned_with or names[0],
+            "spectra": [treated | {"file": file, "column": column}],
+        }
+        for name, voltage, (file, column) in zip(names, voltages, spectra, strict=True)
+    ]
+    out[0]["composition"] = dict(series.composition)
+    return out
+
+
+def _spectra(series: SpectrumSeries) -> list[tuple[str, str | int | None]]:
+    """File and column of every spectrum of a series, in its order."""
+    files = _matching(series.file)
+    if len(files) > 1:
+        return [(file, series.column) for file in files]
+    key = f"infer.series.{series.name}"
+    found = series.columns or _entries(series, files[0], key)
+    if len(found) < 2:
+        fix = "give columns, or in file a pattern such as scan_*.xdi"
+        raise InputError(series.file, key, f"it holds {len(found)} spectra", fix)
+    return [(files[0], column) for column in found]
+
+
+def _entries(series: SpectrumSeries, file: str, key: str) -> list[str | int]:
+    """Everything that the one file of a series holds."""
+    from corefuse.core.spectrum import SpectrumError
+    from corefuse.read import (
+        readers,  # numpy and scipy, which a job whose config tells need not load
+    )
+
+    try:
+        return readers.entries(Path(file), series.column, series.energy_column)
+    except SpectrumError as fault:
+        raise InputError(series.file, key, fault.problem, fault.fix) from None
+
+
+def _matching(pattern: str) -> list[str]:
+    """Files of a pattern, in the order of the numbers in their names; else the name itself."""
+    path = Path(pattern)
+    found = [] if path.exists() else map(str, path.parent.glob(path.name))
+    return sorted(found, key=_by_number) or [pattern]
+
+
+def _by_number(name: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _with_those_there(
+    own: list[Any], entries: list[dict[str, Any]], folder: Path
+) -> tuple[list[Any], list[str]]:
+    """Own entries and those of a samples file whose files are there; a line for each other one."""
+    names = {entry.get("name") for entry in own if isinstance(entry, dict)}
+    left_out = []
+    for entry in (e for e in entries if e.get("name") not in names):
+        missing = [f for f in _files(entry) if not Path(_matching(str(folder / f))[0]).exists()]
+        if missing:
+            left_out.append(
+                f"{entry.get('name')} is left out: there is no {folder / missing[0]} "
+                "(`snakemake download` gets it; COREFUSE_DATA names another folder)"
+            )
+        else:
+            own = [*own, _placed(entry, folder)]
+    return own, left_out
+
+
+def data_folder(infer: Mapping[str, Any]) -> Path:
+    """Where measured files of a samples file are: the config's, ``$COREFUSE_DATA``, or ``data``."""
+    return Path(infer.get("data_folder") or os.environ.get("COREFUSE_DATA") or "data")
+
+
+def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
+    try:
+        listed = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as err:
+        problem = f"it cannot be read ({type(err).__name__})"
+        raise InputError(path, "infer.samples_file", problem, "correct the path or file") from None
+    right = isinstance(listed, dict) and set(listed) <= set(KINDS)
+    entries = [e for kind in listed.values() for e in kind or []] if right else [None]
+    if not all(isinstance(entry, dict) for entry in entries):
+        raise InputError(
+            path, "samples", "no list of samples", "give samples: [..], series: [..], images: [..]"
+        )
+    return {kind: listed[kind] or [] for kind in KINDS if kind in listed}
+
+
+def _files(entry: Mapping[str, Any]) -> list[str]:
+    """Every file that a sample or image names."""
+    parts = [entry, *(entry.get("spectra") or [])]
+    return [part[key] for part in parts for key in ("file", "low_loss") if part.get(key)]
+
+
+def _placed(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
+    placed = {k: str(folder / v) if k in ("file", "low_loss") else v for k, v in entry.items()}
+    if "spectra" in entry:
+        placed["spectra"] = [_placed(s, folder) for s in entry["spectra"]]
+    return placed

@@ -1,0 +1,1 @@
+"""What every stage needs: errors, files, edges, spectra on grids, raw simulations."""

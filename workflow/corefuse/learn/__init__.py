@@ -1,0 +1,1 @@
+"""From spectra to models: dataset, features, training, scores, intervals, domain."""

@@ -1,0 +1,152 @@
+"""Trained models on disk: a native ``.ubj`` booster and a JSON card beside it.
+
+Nothing here unpickles: a model from somebody else is data, checked against its card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+import xgboost as xgb
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+
+import corefuse
+from corefuse.config import Section, Target
+from corefuse.core.errors import InputError
+from corefuse.core.files import atomic, write_json
+from corefuse.core.spectrum import EnergyGrid
+from corefuse.learn.boosting import delivered
+from corefuse.learn.conformal import Platt
+from corefuse.learn.matrix import columns, row
+from corefuse.learn.scores import SELECTION_METRIC
+
+
+class Score(Section):
+    """One cross-validated score and the baseline's; None where it is not known, see ``note``."""
+
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    note: str = Field(description="why there is no interval, or what it lacks")
+    baseline: float | None = Field(description="score of the mean or prior on the same folds")
+
+
+class Card(Section):
+    """What a model is, where it comes from and how good it is."""
+
+    target: Target
+    kind: Literal["regression", "class"]
+    subset: str
+    grids: dict[str, EnergyGrid] = Field(min_length=1, description="modality: grid; column order")
+    n_features: int
+    parameters: dict[str, float] = Field(description="of the search, and the number of trees")
+    choices: dict[str, str] = Field(description="how parameters, trees and threshold were chosen")
+    calibration: Platt | None = Field(description="margin to probability, classes only")
+    residuals: dict[str, list[float]] = Field(description="group: absolute out-of-fold errors")
+    scores: dict[str, Score] = Field(description="metric: nested grouped cross-validation")
+    confidence: float = Field(description="level of the score intervals")
+    not_learnable: str | None = Field(description="why the model is the mean of the data, if so")
+    n_samples: int
+    n_structures: int
+    n_groups: int
+    dataset_sha256: str
+    booster_sha256: str = ""
+    versions: dict[str, str]
+
+    @property
+    def modalities(self) -> list[str]:
+        """Modality ids in the order of the columns."""
+        return list(self.grids)
+
+    @property
+    def selection_score(self) -> Score:
+        """The score models are chosen by, rmse or brier: always defined, the smaller the better."""
+        return self.scores[SELECTION_METRIC[self.kind]]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A booster with its card."""
+
+    booster: xgb.Booster
+    card: Card
+
+    def predict(self, sample: Mapping[str, xr.DataArray]) -> float:
+        """Value or calibrated probability of one sample, see :func:`row`."""
+        return float(self.predict_rows(row(sample, self.card.grids))[0])
+
+    def predict_rows(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Values or calibrated probabilities, shape (n,), of features (n, p)."""
+        return delivered(self.booster, self.card.calibration, x)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a model's numbers."""
+    return {
+        "corefuse": corefuse.__version__,
+        "xgboost": xgb.__version__,  # its package is called xgboost-cpu or xgboost
+        **{package: version(package) for package in ("numpy", "optuna", "scikit-learn")},
+    }
+
+
+def save_model(folder: str | Path, model: Model) -> None:
+    """Write ``<folder>/<target>/<subset>.ubj`` and ``.json``."""
+    path = Path(folder) / model.card.target / f"{model.card.subset}.ubj"
+    with atomic(path) as partial:
+        model.booster.save_model(partial)
+        digest = sha256(partial.read_bytes()).hexdigest()
+    card = model.card.model_copy(update={"booster_sha256": digest})
+    write_json(path.with_suffix(".json"), card.model_dump(mode="json"))
+
+
+def load_model(path: str | Path) -> Model:
+    """Read a ``.ubj`` and the card beside it.
+
+    Raises
+    ------
+    InputError
+        If the card is not valid, or the booster is not the one the card describes.
+    """
+    path = Path(path)
+    card = _load_card(path.with_suffix(".json"))
+    if sha256(path.read_bytes()).hexdigest() != card.booster_sha256:
+        raise InputError(path, "booster_sha256", "not the file its card describes", "train again")
+    booster = xgb.Booster()
+    booster.load_model(path)
+    on_grids = len(columns(card.grids))
+    if not booster.num_features() == card.n_features == on_grids:
+        raise InputError(
+            path,
+            "n_features",
+            f"booster has {booster.num_features()} features, card {card.n_features}, "
+            f"its grids {on_grids}",
+            "put the card back that was written with the model, or train again",
+        )
+    return Model(booster, card)
+
+
+def load_models(files: Iterable[str | Path]) -> dict[str, dict[str, Model]]:
+    """Read the named ``.ubj`` files: target -> subset -> model."""
+    out: dict[str, dict[str, Model]] = {}
+    for model in map(load_model, files):
+        out.setdefault(model.card.target, {})[model.card.subset] = model
+    return out
+
+
+def _load_card(path: Path) -> Card:
+    try:
+        return Card.model_validate_json(path.read_text())
+    except FileNotFoundError:
+        raise InputError(path, "card", "the model has no card", "train again") from None
+    except ValidationError as err:
+        first = err.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "card"
+        raise InputError(path, key, first["msg"], "train again") from None

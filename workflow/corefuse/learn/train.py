@@ -1,0 +1,288 @@
+"""Nested, grouped cross-validation and the final models of one target.
+
+For every subset of modalities three models are scored on the same outer folds: xgboost, the
+baseline (mean or prior) and the recipe of Jia et al. (2026). Each is refitted from nothing in
+every fold; the final xgboost model repeats its whole fit, search included, on all samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from corefuse.config import Target
+from corefuse.config import Train as TrainSettings
+from corefuse.core.spectrum import EnergyGrid
+from corefuse.learn.boosting import (
+    Boosted,
+    Samples,
+    boosted_constant,
+    fit_boosted,
+    fit_constant,
+    fit_jia,
+)
+from corefuse.learn.dataset import content_hash
+from corefuse.learn.matrix import grids_of, matrix
+from corefuse.learn.models import Card, Model, Score, versions
+from corefuse.learn.scores import kind_of, score
+from corefuse.learn.splits import Fold, grouped_folds
+
+METRIC_COLUMNS = [
+    "target",
+    "modalities",
+    "model",
+    "metric",
+    "value",
+    "ci_low",
+    "ci_high",
+    "n_groups",
+    "note",
+]
+SAMPLE_COLUMNS = ["structure_id", "group", "view", "fold", "truth", "prediction"]
+OUT_OF_FOLD_COLUMNS = ["target", "modalities", "model", *SAMPLE_COLUMNS]
+
+
+class Fitted(Protocol):
+    """Anything that predicts."""
+
+    def predict(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Values or probabilities, shape (n,), of features (n, p)."""
+
+
+Fit = Callable[[Samples, int], Fitted]  # samples, seed
+
+
+@dataclass(frozen=True)
+class TargetResult:
+    """What training on one target leaves behind."""
+
+    target: Target
+    metrics: pd.DataFrame  # METRIC_COLUMNS
+    out_of_fold: pd.DataFrame  # OUT_OF_FOLD_COLUMNS: one row a sample, subset and model
+    models: dict[str, Model]  # subset -> final model
+    not_learnable: str | None  # why all models are the mean or prior, if so
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One target of one dataset, with the outer folds all its models share."""
+
+    dataset: xr.Dataset
+    dataset_sha256: str
+    target: Target
+    truth: NDArray[np.float64]
+    groups: NDArray[np.str_]
+    structures: NDArray[np.str_]
+    folds: list[Fold]
+    settings: TrainSettings
+    n_threads: int
+
+    @property
+    def kind(self) -> str:
+        return kind_of(self.target)
+
+    @property
+    def fold(self) -> NDArray[np.intp]:
+        """Number of the fold each sample is tested in."""
+        out = np.empty(len(self.truth), int)
+        for k, (_, test) in enumerate(self.folds):
+            out[test] = k
+        return out
+
+    @property
+    def not_learnable(self) -> str | None:
+        if np.ptp(self.truth) == 0:
+            return f"{self.target} is {self.truth[0]:g} in every structure"
+        if any(np.ptp(self.truth[train]) == 0 for train, _ in self.folds):
+            return f"{self.target} varies in too few parents: some fold trains on one value only"
+        return None
+
+    def samples(self, modalities: Sequence[str]) -> Samples:
+        x = matrix(self.dataset, modalities)
+        return Samples(x, self.truth, self.groups, self.structures)
+
+
+def train_target(
+    dataset: xr.Dataset,
+    target: Target,
+    subsets: Mapping[str, Sequence[str]],
+    settings: TrainSettings,
+    n_threads: int = 1,
+) -> TargetResult:
+    """Train and score one target on every subset of modalities.
+
+    Parameters
+    ----------
+    dataset
+        Contract of dataset.nc.
+    target
+        Label to learn.
+    subsets
+        Subset name -> modality ids.
+    settings
+        Folds, search, bootstrap.
+    n_threads
+        Threads of xgboost.
+
+    Returns
+    -------
+    Metrics, out-of-fold predictions and final models. A target that does not vary, or hardly, has
+    the baseline's scores only, and models that repeat it.
+
+    Raises
+    ------
+    InputError
+        If there are fewer groups than outer or inner folds.
+    """
+    truth = dataset[target].to_numpy().astype(float)
+    groups = dataset["group"].to_numpy().astype(str)
+    structures = dataset["structure_id"].to_numpy().astype(str)
+    folds = grouped_folds(groups, truth, settings.outer_folds, settings.seed)
+    task = _Task(
+        dataset,
+        content_hash(dataset),
+        target,
+        truth,
+        groups,
+        structures,
+        folds,
+        settings,
+        n_threads,
+    )
+    metrics, out_of_fold, models = [], [], {}
+    for subset, modalities in subsets.items():
+        scored, predicted, models[subset] = _train_subset(task, subset, modalities)
+        metrics.append(scored)
+        out_of_fold.append(predicted)
+    return TargetResult(
+        target,
+        pd.concat(metrics, ignore_index=True),
+        pd.concat(out_of_fold, ignore_index=True),
+        models,
+        task.not_learnable,
+    )
+
+
+def cross_predict(
+    samples: Samples, fit: Fit, folds: Sequence[Fold], seed: int
+) -> NDArray[np.float64]:
+    """Predict every sample by a model fitted on the other folds, shape (sample,)."""
+    out = np.empty(len(samples.truth))
+    for k, (train, test) in enumerate(folds):
+        out[test] = fit(samples.take(train), seed + 1 + k).predict(samples.x[test])
+    return out
+
+
+def _train_subset(
+    task: _Task, subset: str, modalities: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame, Model]:
+    samples = task.samples(modalities)
+    grids = grids_of(task.dataset, modalities)
+    fits: dict[str, Fit] = {"baseline": lambda some, _: fit_constant(some)}
+    if not task.not_learnable:
+        jia = partial(_fit_jia, task, grids)
+        fits = {"xgboost": partial(_fit_boosted, task), **fits, "jia2026": jia}
+    seed = task.settings.seed
+    predictions = {
+        name: cross_predict(samples, fit, task.folds, seed) for name, fit in fits.items()
+    }
+    metrics = _score_all(task, subset, predictions)
+    final = _fit_boosted(task, samples, seed)
+    delivered = predictions.get("xgboost", predictions["baseline"])
+    card = _card(task, subset, grids, delivered, metrics, final)
+    return metrics, _out_of_fold(task, subset, predictions), Model(final.booster, card)
+
+
+def _fit_boosted(task: _Task, samples: Samples, seed: int) -> Boosted:
+    if task.not_learnable:
+        return boosted_constant(samples, task.kind)
+    return fit_boosted(samples, task.kind, task.settings, seed, task.n_threads)
+
+
+def _fit_jia(task: _Task, grids: dict[str, EnergyGrid], samples: Samples, seed: int) -> Fitted:
+    return fit_jia(samples, grids, task.kind, task.settings, seed, task.n_threads)
+
+
+def _score_all(
+    task: _Task, subset: str, predictions: Mapping[str, NDArray[np.float64]]
+) -> pd.DataFrame:
+    s = task.settings
+    scored = [
+        score(
+            task.truth, prediction, task.groups, task.fold, task.kind,
+            s.bootstrap, s.confidence, s.seed,
+        ).assign(model=name)
+        for name, prediction in predictions.items()
+    ]  # fmt: skip
+    table = pd.concat(scored, ignore_index=True)
+    return table.assign(target=task.target, modalities=subset)[METRIC_COLUMNS]
+
+
+def _out_of_fold(
+    task: _Task, subset: str, predictions: Mapping[str, NDArray[np.float64]]
+) -> pd.DataFrame:
+    tables = [
+        pd.DataFrame(
+            {
+                "target": task.target,
+                "modalities": subset,
+                "model": name,
+                "structure_id": task.structures,
+                "group": task.groups,
+                "view": task.dataset["view"].to_numpy(),
+                "fold": task.fold,
+                "truth": task.truth,
+                "prediction": prediction,
+            }
+        )
+        for name, prediction in predictions.items()
+    ]
+    return pd.concat(tables, ignore_index=True)[OUT_OF_FOLD_COLUMNS]
+
+
+def _card(
+    task: _Task,
+    subset: str,
+    grids: dict[str, EnergyGrid],
+    prediction: NDArray[np.float64],
+    metrics: pd.DataFrame,
+    final: Boosted,
+) -> Card:
+    residuals = abs(task.truth - prediction).round(6)
+    return Card(
+        target=task.target,
+        kind=task.kind,
+        subset=subset,
+        grids=grids,
+        n_features=final.booster.num_features(),
+        parameters=final.parameters,
+        choices=final.choices,
+        calibration=final.platt,
+        residuals={g: residuals[task.groups == g].tolist() for g in np.unique(task.groups)},
+        scores=_card_scores(metrics),
+        confidence=task.settings.confidence,
+        not_learnable=task.not_learnable,
+        n_samples=len(task.truth),
+        n_structures=len(np.unique(task.structures)),
+        n_groups=len(np.unique(task.groups)),
+        dataset_sha256=task.dataset_sha256,
+        versions=versions(),
+    )
+
+
+def _card_scores(metrics: pd.DataFrame) -> dict[str, Score]:
+    columns = ["value", "ci_low", "ci_high", "note"]
+    by_model = {name: table.set_index("metric") for name, table in metrics.groupby("model")}
+    baseline = by_model["baseline"]
+    ours = by_model.get("xgboost", baseline)[columns].assign(baseline=baseline["value"])
+    return {
+        metric: Score(**{k: None if pd.isna(v) else v for k, v in values.items()})
+        for metric, values in ours.to_dict("index").items()
+    }

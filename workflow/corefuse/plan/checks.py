@@ -1,0 +1,206 @@
+"""Everything that can be checked before a run starts, in the main process only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from corefuse.config import Config, Simulation, Structures
+from corefuse.core.errors import InputError
+from corefuse.plan import specs as plan
+from corefuse.plan.specs import StructureSpec
+
+USUAL_MINUTES = 240  # of a job whose engine has no time limit of its own
+SPARE_MINUTES = 10
+
+
+def before_start(
+    config: Config,
+    specs: Mapping[str, StructureSpec],
+    config_file: str,
+    edges_file: str,
+) -> None:
+    """Raise InputError for a fault that only shows with files and plan at hand."""
+    from corefuse import engines  # a second of imports that jobs need not pay
+    from corefuse.simulate import stored
+
+    for engine, edges in config.simulation.engines().items():
+        engines.check_edges(engine, edges, config_file)
+    _check_techniques(config, config_file)
+    _check_programs(config, config_file)
+    if config.simulation.stored:
+        stored.listed(config.simulation.stored)
+    _check_edges_occur(config, specs, config_file)
+    _check_parents(config, arrangements(config.structures, config_file), config_file)
+    _check_sample_names(config, specs, config_file)
+    if config.infer.samples:
+        from corefuse.core import edge_table  # numpy and readers, only when needed
+        from corefuse.read import measured
+
+        measured.check_files(
+            config.infer.samples, edge_table.load(edges_file), config.infer.max_shift_ev
+        )
+    for one in config.infer.images:
+        from corefuse.core import edge_table
+        from corefuse.read import image
+
+        image.read(one.model_copy(update={"components": None}), edge_table.load(edges_file))
+
+
+def _check_techniques(config: Config, config_file: str) -> None:
+    """What an engine is told to compute must be what its edges are used for."""
+    from corefuse import engines
+
+    for name, edges in config.simulation.engines().items():
+        able = engines.get(name).techniques(config.simulation.settings(name))
+        for technique, section in config.spectra.techniques.items():
+            wrong = [edge for edge in section.edges if edge in edges and technique not in able]
+            if wrong:
+                raise InputError(
+                    config_file,
+                    f"spectra.techniques.{technique}.edges",
+                    f"simulation.{name} makes {', '.join(able)} of {wrong[0]}, not {technique}",
+                    f"drop it here, change simulation.{name} or name another engine for the edge",
+                )
+
+
+def _check_programs(config: Config, config_file: str) -> None:
+    """Programs on PATH or with a path; modules and images are there on the nodes that run them."""
+    from corefuse.simulate import programs
+
+    for engine in config.simulation.engines():
+        command = getattr(getattr(config.simulation, engine, None), "command", None)
+        if command is None or command.module or command.image:
+            continue
+        for program in command.run:
+            try:
+                programs.locate(command.model_dump(), program, f"simulation.{engine}.command")
+            except InputError as err:
+                raise InputError(config_file, err.key, err.problem, err.fix) from None
+
+
+def arrangements(section: Structures, config_file: str) -> dict[str, str]:
+    """Arrangement of the metals of every parent; parents that share one are the same crystal.
+
+    Raises
+    ------
+    InputError
+        A cell has fewer arrangements than decorations, or no room for the vacancies asked for.
+    """
+    from corefuse.structures import build, layered  # pymatgen
+
+    found = {}
+    for i, series in enumerate(section.series):
+        key = "decorations"
+        try:
+            specs = list(plan.of_series(section, series))
+            cells = build.decorations(specs[0], series.decorations)
+            names = [layered.arrangement_id(*cell) for cell in cells]
+            for spec in specs:
+                found[spec.parent_id] = names[spec.decoration]
+                key = f"defects.{series.defects.index(spec.defect)}"
+                build.check_room(spec, *cells[spec.decoration])
+        except ValueError as fault:
+            problem, _, fix = str(fault).partition("|")
+            raise InputError(config_file, f"structures.series.{i}.{key}", problem, fix) from None
+    return found
+
+
+def engine_revision(engine: str) -> int:
+    """The engine's revision, a rerun trigger of its simulations."""
+    from corefuse import engines
+
+    return engines.get(engine).revision
+
+
+def site_engines(simulation: Simulation) -> list[str]:
+    """Engines of the config that work site by site."""
+    from corefuse import engines
+
+    names = simulation.engines()
+    return [n for n in names if engines.get(n).works_by_site(simulation.settings(n))]
+
+
+def job_minutes(engine: str, simulation: Simulation) -> int:
+    """What a job of the engine needs for its longest runs, so that no cluster cuts one off."""
+    from corefuse import engines
+    from corefuse.simulate import limits
+
+    settings, found = simulation.settings(engine), engines.get(engine)
+    runs = simulation.sites.sites_per_job if found.works_by_site(settings) else 1
+    hours = runs * found.longest_run_hours(simulation.engines()[engine], settings)
+    return math.ceil(60 * hours / limits.SHARE) + SPARE_MINUTES if hours else USUAL_MINUTES
+
+
+def windows_ev(edges_file: str, edges: Iterable[str]) -> dict[str, tuple[float, float]]:
+    """Edge -> its normalisation window (eV), of the edges in the config."""
+    from corefuse.core import edge_table
+
+    table = edge_table.load(edges_file)
+    return {edge: table[edge].window_ev for edge in edges}
+
+
+def engine_inputs(engine: str, configured: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The engine whose raw files this one reads, if one runs; project files it depends on.
+
+    One is enough: with GPAW's ground states there, nothing waits for core holes of every site.
+    """
+    from corefuse import engines
+
+    found = engines.get(engine)
+    running = [name for name in found.reads if name in configured]
+    return running[:1], list(found.resources)
+
+
+def _check_edges_occur(
+    config: Config, specs: Mapping[str, StructureSpec], config_file: str
+) -> None:
+    present = {"O", "Li"} | {metal for s in specs.values() for metal in s.metals}
+    for edge in config.simulation.edges:
+        element = edge.split()[0]
+        if element not in present:
+            raise InputError(
+                config_file,
+                f"simulation.edges.{edge}",
+                f"no structure contains {element}",
+                "drop the edge or add a series with it",
+            )
+
+
+def _check_parents(config: Config, crystal_of: Mapping[str, str], config_file: str) -> None:
+    for parent in config.dataset.holdout_parents:
+        if parent not in crystal_of:
+            raise InputError(
+                config_file,
+                "dataset.holdout_parents",
+                f"no parent is called {parent!r}",
+                f"use some of {', '.join(sorted(crystal_of))}",
+            )
+    outer, inner = config.train.outer_folds, config.train.inner_folds
+    held_out = {crystal_of[parent] for parent in config.dataset.holdout_parents}
+    left = len(set(crystal_of.values()) - held_out)
+    left_by_largest_fold = left - math.ceil(left / outer)
+    for key, folds, there in (
+        ("outer_folds", outer, left),
+        ("inner_folds", inner, left_by_largest_fold),
+    ):
+        if there < folds:
+            raise InputError(
+                config_file,
+                f"train.{key}",
+                f"{folds} folds need as many different parents, {there} are left to train on",
+                "add series or decorations, or use fewer folds",
+            )
+
+
+def _check_sample_names(
+    config: Config, specs: Mapping[str, StructureSpec], config_file: str
+) -> None:
+    for i, sample in enumerate(config.infer.samples):
+        if sample.name in specs:
+            raise InputError(
+                config_file,
+                f"infer.samples.{i}.name",
+                f"a structure is called {sample.name!r} too",
+                "give the sample another name",
+            )

@@ -1,0 +1,1 @@
+"""From measured files to answers."""

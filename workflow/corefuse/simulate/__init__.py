@@ -1,0 +1,1 @@
+"""Running engines: sites, retries, limits, MPI, programs, stored results."""

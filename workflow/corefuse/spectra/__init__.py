@@ -1,0 +1,1 @@
+"""From raw simulations to calibrated, broadened, normalised edges."""

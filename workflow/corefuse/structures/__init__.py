@@ -1,0 +1,1 @@
+"""Crystals: supercells, defects, relaxation, oxidation states."""
