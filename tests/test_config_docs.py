@@ -25,7 +25,7 @@ def test_the_schema_is_up_to_date(root):
 
 def test_main_writes_both_files(tmp_path, monkeypatch):
     (tmp_path / "config").mkdir()
-    monkeypatch.setattr(docs, "__file__", str(tmp_path / "workflow/corefuse/x.py"))
+    monkeypatch.setattr(docs, "__file__", str(tmp_path / "workflow/corefuse/config/x.py"))
     docs.main()
     assert (tmp_path / "config" / "README.md").read_text() == docs.reference()
     assert (tmp_path / "config" / "schema.json").read_text() == docs.schema()

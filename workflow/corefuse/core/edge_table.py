@@ -10,10 +10,11 @@ from typing import Literal
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from corefuse.config import EdgeName, Metal, Section
 from corefuse.core.edges import EDGES
 from corefuse.core.errors import InputError
+from corefuse.core.section import Section
 from corefuse.core.spectrum import EnergyGrid
+from corefuse.core.vocabulary import EdgeName, Metal
 
 Feature = Literal["peak", "pre_edge_peak", "half_height"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from scipy.ndimage import gaussian_filter1d
 
-from corefuse.config import Section
+from corefuse.core.section import Section
 
 EDGE_TOLERANCE_EV = 1e-6  # a border that is an axis point up to rounding counts as inside
 

@@ -13,7 +13,11 @@ SCRIPTS = PACKAGE.parents[1] / "scripts"
 # Names, types, input and output: what decides a number comes from here as params and files.
 PLUMBING = frozenset(
     f"corefuse.{name}"
-    for name in ("config", "core.edges", "core.errors", "core.files", "plan.specs", "plan.paths")
+    for name in (
+        *("config", *(f"config.{file.stem}" for file in (PACKAGE / "config").glob("[a-z]*.py"))),
+        *("core.edges", "core.errors", "core.files", "core.section", "core.vocabulary"),
+        *("plan.specs", "plan.paths"),
+    )
 )
 # Makers of structures carry plan.specs.REVISION; the index only counts what they have made.
 MAKERS = frozenset(f"corefuse.structures.{name}" for name in ("layered", "defects", "relax"))

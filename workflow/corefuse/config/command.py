@@ -1,0 +1,44 @@
+"""How a program of the user is started; shared by the engines that run one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from corefuse.core.section import Section
+
+
+def command_of(program: str) -> BeforeValidator:
+    """Lets a name stand for a whole command, and ``program`` for what is not named."""
+
+    def spelt_out(value: Any) -> Any:
+        if isinstance(value, str | list):
+            return {"run": value}
+        return {"run": program} | value if isinstance(value, dict) else value
+
+    return BeforeValidator(spelt_out, json_schema_input_type=str | list[str] | Command)
+
+
+def _one_program(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class Command(Section):
+    """How a program of yours is started; its name or path alone will do."""
+
+    run: Annotated[
+        list[str], BeforeValidator(_one_program, json_schema_input_type=str | list[str])
+    ] = Field(
+        [],
+        min_length=1,
+        description="name on PATH or path, the engine's where empty; a list runs in its order",
+    )
+    module: str | None = Field(None, description="environment module to load before")
+    image: str | None = Field(None, description="apptainer image (file or URI) that holds it")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Command:
+        if self.module and self.image:
+            raise ValueError("module and image together|give one of them|")
+        return self

@@ -1,0 +1,64 @@
+"""Section ``simulation.fdmnes``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from corefuse.config.command import Command, command_of
+from corefuse.core.section import Section, Unique
+from corefuse.core.vocabulary import EdgeName
+
+FDMNES_RADIUS_ANGSTROM = {
+    **{"O K": 6.0, "Li K": 6.0},
+    **{"Mn L2,3": 5.75, "Co L2,3": 5.5, "Ni L2,3": 6.5},
+    **{"Mn K": 5.75, "Co K": 5.5, "Ni K": 6.5},
+}
+
+
+class Fdmnes(Section):
+    """FDMNES of your own: finite differences or multiple scattering (Green) around one absorber."""
+
+    command: Annotated[Command, command_of("fdmnes")] = Field(
+        Command(run=["fdmnes"]), description="how FDMNES is started"
+    )
+    time_limit_hours: float = Field(48.0, gt=0, description="of one run; then it has failed")
+    absorbers: Literal["site", "structure"] = Field(
+        "site",
+        description="`Absorber`: a run for each of `sites`; or `Z_absorber`: one run for all atoms "
+        "of an element",
+    )
+    range_ev: list[float] = Field(
+        [-5.0, 0.2, 45.0], description="`Range` about E_F: energy, step, energy, step, ..., energy"
+    )
+    energpho: bool = Field(True, description="`Energpho`: photon energies in FDMNES's own files")
+    quadrupole: bool = Field(True, description="`Quadrupole`: E1E2 and E2E2 beside the dipole")
+    memory_save: bool = Field(True, description="`Memory_save`")
+    relativism: bool = Field(True, description="`Relativism`")
+    pbe: bool = Field(
+        True, description="`PBE`; false for releases without it (2021): Hedin-Lundqvist"
+    )
+    scf: bool = Field(True, description="`SCF`, or `SCFexc` where the absorber is excited")
+    excited: Annotated[list[Literal["K", "L2,3"]], Unique] = Field(
+        ["K"], description="edges with `Excited`, a core hole in the absorber"
+    )
+    radius_angstrom: Annotated[
+        dict[EdgeName, Annotated[float, Field(gt=0)]],
+        AfterValidator(lambda given: FDMNES_RADIUS_ANGSTROM | given),
+    ] = Field(FDMNES_RADIUS_ANGSTROM, description="edge: `Radius` of the cluster")
+    green: bool = Field(
+        False, description="`Green`: multiple scattering; false: finite differences"
+    )
+    convolution: bool = Field(True, description="`Convolution`: keep FDMNES's own broadening too")
+
+    @model_validator(mode="after")
+    def _range_is_one(self) -> Fdmnes:
+        points, steps = self.range_ev[::2], self.range_ev[1::2]
+        if len(self.range_ev) % 2 == 0 or not steps or min(steps) <= 0 or sorted(points) != points:
+            raise ValueError(
+                "not energies with steps between them|use [-5, 0.2, 45], for instance|range_ev"
+            )
+        if points[0] >= 0 or points[-1] < 30:
+            raise ValueError("it begins above E_F or ends below 30 eV|span both|range_ev")
+        return self

@@ -1,0 +1,132 @@
+"""All sections of one run, and what must hold between them."""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from typing import Any
+
+from pydantic import Field, create_model, model_validator
+
+from corefuse.config.dataset import Dataset
+from corefuse.config.infer import Infer, Sample
+from corefuse.config.report import Report
+from corefuse.config.simulation import ENGINES, Simulation
+from corefuse.config.spectra import Spectra
+from corefuse.config.structures import Structures
+from corefuse.config.train import Train
+from corefuse.core.edges import modality_id
+from corefuse.core.section import Section
+from corefuse.core.vocabulary import Name
+
+
+class Config(Section):
+    """A whole run."""
+
+    name: Name = Field(description="results go to results/<name>")
+    structures: Structures
+    simulation: Simulation
+    spectra: Spectra
+    dataset: Dataset = Dataset()
+    train: Train = Train()
+    infer: Infer = Infer()
+    report: Report = Report()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        for technique, settings in self.spectra.techniques.items():
+            for edge in settings.edges:
+                if edge not in self.simulation.edges:
+                    raise ValueError(
+                        f"no engine computes {edge!r}|add '{edge}: gpaw' to simulation.edges "
+                        f"or drop it here|spectra.techniques.{technique}.edges"
+                    )
+        known = self.spectra.modalities()
+        _check_subsets(resolve_subsets(self), known)
+        _check_samples(self.infer.samples, known)
+        for i, image in enumerate(self.infer.images):
+            unknown = [e for e in image.edges if modality_id(e, "EELS") not in known]
+            if unknown:
+                raise ValueError(
+                    f"{unknown[0]} is not simulated for EELS, so no model reads it"
+                    f"|add it to spectra.techniques.EELS|infer.images.{i}.edges"
+                )
+        return self
+
+
+@cache
+def model() -> type[Config]:
+    """:class:`Config`, with a section for each engine that brings its ``Settings`` in its file.
+
+    The sections of the engines that come with corefuse stand here, since to import an engine takes
+    a second that no job should pay.
+    """
+    own = {
+        name: getattr(importlib.import_module(f"corefuse.engines.{name}"), "Settings", Section)
+        for name in ENGINES
+        if name not in Simulation.model_fields
+    }
+    if not own:
+        return Config
+    sections: dict[str, Any] = {name: (section, section()) for name, section in own.items()}
+    simulation = create_model(
+        "Simulation", __base__=Simulation, __doc__=Simulation.__doc__, **sections
+    )
+    return create_model(
+        "Config", __base__=Config, __doc__=Config.__doc__, simulation=(simulation, ...)
+    )
+
+
+def resolve_subsets(config: Config) -> dict[str, list[str]]:
+    """Subset name -> modality ids, with ``each`` and techniques spelt out; small ones first."""
+    every = config.spectra.modalities()
+    out: dict[str, list[str]] = {}
+    for name, wanted in config.train.subsets.items():
+        if wanted == "each":
+            out |= {m: [m] for m in every}
+        elif wanted == ["all"]:
+            out[name] = every
+        elif isinstance(wanted, str):
+            chosen = [m for m in every if m.endswith(f"-{wanted}")]
+            out |= {name: chosen} if chosen else {}
+        else:
+            out[name] = list(wanted)
+    place = {modality: i for i, modality in enumerate(every)}
+    order = {n: (len(ms), [place.get(m, -1) for m in ms], n) for n, ms in out.items()}
+    return {name: out[name] for name in sorted(out, key=order.__getitem__)}
+
+
+def _check_subsets(subsets: dict[str, list[str]], known: list[str]) -> None:
+    if not subsets:
+        raise ValueError("no modality is in any of them|add all: [all]|train.subsets")
+    for name, modalities in subsets.items():
+        unknown = [m for m in modalities if m not in known]
+        if unknown or not modalities or len(modalities) > len(set(modalities)):
+            problem = f"{unknown[0]!r} is not simulated" if unknown else "empty or repeated"
+            raise ValueError(f"{problem}|use some of {', '.join(known)}|train.subsets.{name}")
+
+
+def _check_samples(samples: list[Sample], known: list[str]) -> None:
+    names = [s.name for s in samples]
+    for i, sample in enumerate(samples):
+        key = f"infer.samples.{i}"
+        if sample.aligned_with and sample.aligned_with not in names:
+            raise ValueError(
+                f"no sample is called {sample.aligned_with!r}"
+                f"|use one of {', '.join(names)}|{key}.aligned_with"
+            )
+        if sample.name in [s.name for s in samples[:i]]:
+            raise ValueError(
+                f"there are two samples {sample.name!r}|give each a name of its own|{key}.name"
+            )
+        measured = [modality_id(s.edge, s.technique) for s in sample.spectra]
+        for k, modality in enumerate(measured):
+            if modality in measured[:k]:
+                raise ValueError(
+                    f"{modality} stands there twice|give each edge one file|{key}.spectra"
+                )
+            if modality not in known:
+                raise ValueError(
+                    f"{modality} is not simulated, so no model reads it"
+                    f"|use {', '.join(known)} or add it to spectra.techniques|{key}.spectra.{k}"
+                )

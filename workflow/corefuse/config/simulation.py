@@ -1,0 +1,103 @@
+"""Section ``simulation``: which engine computes which edge, and how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, model_validator
+
+from corefuse.config.fdmnes import Fdmnes
+from corefuse.config.feff import Feff
+from corefuse.config.gpaw import Gpaw
+from corefuse.config.multiplet import Multiplet
+from corefuse.core.edges import EDGES
+from corefuse.core.section import Section, canonical
+from corefuse.core.vocabulary import EdgeName
+
+CoreHole = Literal["none", "half", "full"]
+HOLE_ENGINE = "gpaw_core_hole"  # what runs gpaw's edges that have a core hole
+
+
+def _engine_names() -> tuple[str, ...]:
+    """Files of ``engines/`` that hold an ``ENGINE``; found without importing them."""
+    folder = Path(__file__).parents[1] / "engines"
+    files = [*folder.glob("[a-z]*.py"), *folder.glob("*/engine.py")]
+    holds = [file for file in files if "\nENGINE = " in file.read_text()]
+    names = sorted(f.parent.name if f.name == "engine.py" else f.stem for f in holds)
+    return tuple(name for name in names if name != HOLE_ENGINE)
+
+
+ENGINES = _engine_names()
+EngineName = Literal[ENGINES]  # type: ignore[valid-type]
+
+
+class Sites(Section):
+    """Which sites an engine that works site by site computes, and in which batches."""
+
+    select: Literal["all", "inequivalent", "near_defects"] = Field(
+        "inequivalent",
+        description="all; one of each set of symmetry-equivalent sites; or the nearest to each "
+        "defect and a sample of the rest",
+    )
+    symmetry_tolerance_angstrom: float = Field(
+        0.05, gt=0, description="inequivalent: how far an atom may be from its symmetric place"
+    )
+    nearest: int = Field(6, ge=1, description="near_defects: sites of an edge kept at each defect")
+    sample: int = Field(4, ge=1, description="near_defects: seeded sample of the other sites")
+    seed: int = Field(1, ge=0, description="near_defects: seed of that sample")
+    sites_per_job: int = Field(
+        24, ge=1, description="sites of one structure that one job computes, one after the other"
+    )
+
+
+class Simulation(Section):
+    """Which engine computes which edge, and how."""
+
+    edges: dict[EdgeName, EngineName] = Field(
+        min_length=1, description="edge: engine that computes it"
+    )
+    core_hole: dict[EdgeName, CoreHole] = Field(
+        {},
+        description="edge of gpaw: none (one run for all sites), half or full (one run a site)",
+    )
+    stored: str | None = Field(
+        None,
+        description="folder of finished structures and simulations "
+        "(`python -m corefuse.simulate.stored`), taken where they are the very ones asked for",
+    )
+    sites: Sites = Sites()
+    gpaw: Gpaw = Gpaw()
+    multiplet: Multiplet = Multiplet()
+    fdmnes: Fdmnes = Fdmnes()
+    feff: Feff = Feff()
+
+    def engines(self) -> dict[str, list[str]]:
+        """Engine name -> its edges, in the order of ``EDGES`` however the config is sorted."""
+        out: dict[str, list[str]] = {}
+        for edge in (e for e in EDGES if e in self.edges):
+            hole = self.core_hole.get(edge, "none") != "none"
+            out.setdefault(HOLE_ENGINE if hole else self.edges[edge], []).append(edge)
+        return out
+
+    def settings(self, engine: str) -> dict[str, Any]:
+        """An engine's own section as plain data; that of core holes is GPAW's and the holes."""
+        if engine == HOLE_ENGINE:
+            holes = {e: h for e, h in self.core_hole.items() if h != "none"}
+            return self.gpaw.model_dump(mode="json") | {"core_hole": holes}
+        section: BaseModel = getattr(self, engine)
+        return section.model_dump(mode="json")
+
+    def request(self, engine: str) -> str:
+        """Edges and settings of an engine, all of the config that its results depend on."""
+        return canonical({"edges": self.engines()[engine], "settings": self.settings(engine)})
+
+    @model_validator(mode="after")
+    def _holes_are_gpaws(self) -> Simulation:
+        for edge, hole in self.core_hole.items():
+            if hole != "none" and self.edges.get(edge) != "gpaw":
+                raise ValueError(
+                    f"gpaw does not compute {edge}|set simulation.edges.{edge} to gpaw or drop the "
+                    f"core hole|core_hole.{edge}"
+                )
+        return self

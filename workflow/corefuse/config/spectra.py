@@ -1,0 +1,39 @@
+"""Section ``spectra``: from unbroadened site spectra to normalised edges."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from corefuse.core.edges import EDGES, TECHNIQUES, modality_id
+from corefuse.core.section import Section, Unique
+from corefuse.core.vocabulary import EdgeName, Technique
+
+
+class TechniqueSettings(Section):
+    """One way to measure: its instrument width and the edges taken with it."""
+
+    gaussian_fwhm_ev: float = Field(gt=0, description="instrument width, full width at half max")
+    edges: Annotated[list[EdgeName], Unique] = Field(
+        min_length=1, description="edges simulated for this technique"
+    )
+
+
+class Spectra(Section):
+    """From unbroadened site spectra to calibrated, normalised edges."""
+
+    techniques: dict[Technique, TechniqueSettings] = Field(
+        min_length=1, description="technique: its width and edges"
+    )
+    final_state_lorentzian_fwhm_per_ev: float = Field(
+        0.1, ge=0, description="growth of the lifetime width with energy above the edge"
+    )
+    l2_extra_lorentzian_fwhm_ev: float = Field(
+        0.4, ge=0, description="Coster-Kronig width of L2 on top of the tabulated one"
+    )
+
+    def modalities(self) -> list[str]:
+        """Ids such as ``O_K-XAS``, in the order of ``TECHNIQUES`` and ``EDGES``."""
+        taken = [(t, self.techniques[t].edges) for t in TECHNIQUES if t in self.techniques]
+        return [modality_id(e, t) for t, edges in taken for e in EDGES if e in edges]

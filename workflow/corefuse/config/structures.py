@@ -1,0 +1,163 @@
+"""Section ``structures``: which crystals are built."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import isclose, lcm
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from corefuse.core.section import Section
+from corefuse.core.vocabulary import Metal, Name
+
+GRADES: dict[str, dict[str, float]] = {
+    "NMC111": {"Ni": 1 / 3, "Mn": 1 / 3, "Co": 1 / 3},
+    "NMC532": {"Ni": 0.5, "Mn": 0.3, "Co": 0.2},
+    "NMC622": {"Ni": 0.6, "Mn": 0.2, "Co": 0.2},
+    "NMC811": {"Ni": 0.8, "Mn": 0.1, "Co": 0.1},
+    "LiNiO2": {"Ni": 1.0},
+    "LiCoO2": {"Co": 1.0},
+}
+
+
+class Defect(Section):
+    """Point defects put into one cell; all zero is the pristine cell."""
+
+    oxygen_vacancies: int = Field(0, ge=0, description="oxygen atoms removed")
+    vacancy_next_to: Metal | None = Field(
+        None, description="element in the first shell of every vacancy; null: any oxygen"
+    )
+    antisite_pairs: int = Field(0, ge=0, description="Li and Ni atoms that change places")
+    excess_ni: int = Field(0, ge=0, description="Li-layer sites filled by Ni, Li lost")
+
+    @property
+    def label(self) -> str:
+        """A short file-name-safe description, e.g. ``vo1Ni-as1``."""
+        near = self.vacancy_next_to or ""
+        parts = [f"vo{self.oxygen_vacancies}{near}"] if self.oxygen_vacancies else []
+        parts += [f"as{self.antisite_pairs}"] if self.antisite_pairs else []
+        parts += [f"xni{self.excess_ni}"] if self.excess_ni else []
+        return "-".join(parts) or "pristine"
+
+
+class Series(Section):
+    """One composition: every decoration x every Li content x every defect."""
+
+    grade: Name = Field(description=f"{', '.join(GRADES)}, or any name with a stoichiometry")
+    stoichiometry: dict[Metal, Annotated[float, Field(gt=0, le=1)]] | None = Field(
+        None, description="metal fractions that add to 1, for a grade of your own"
+    )
+    formula_units: int | None = Field(
+        None, ge=1, description="LiMO2 units in the cell (4 atoms each); null: the section's"
+    )
+    decorations: int = Field(1, ge=1, description="arrangements of the metals, one parent each")
+    li_content: list[float] = Field(
+        [1.0], min_length=1, description="Li per formula unit left in the Li layer"
+    )
+    li_ordering: Literal["ewald", "chgnet", "random"] = Field(
+        "ewald", description="how the Li sites to empty are chosen"
+    )
+    defects: list[Defect] = Field([Defect()], min_length=1, description="each entry makes one cell")
+
+    def metals(self) -> dict[str, float]:
+        """Metal fractions per formula unit, summing to one."""
+        return dict(self.stoichiometry or GRADES[self.grade])
+
+    @model_validator(mode="after")
+    def _stoichiometry_known(self) -> Series:
+        if self.stoichiometry is None and self.grade not in GRADES:
+            raise ValueError(
+                f"unknown grade {self.grade!r}|use one of {', '.join(GRADES)} "
+                "or give stoichiometry: {Ni: .., Mn: .., Co: ..}|grade"
+            )
+        total = sum(self.metals().values())
+        if not isclose(total, 1.0, abs_tol=0.005):
+            raise ValueError(
+                f"it adds to {total:g}|make the metal fractions add to 1|stoichiometry"
+            )
+        for x in self.li_content:
+            if not 0 <= x <= 1:
+                raise ValueError(f"{x:g} is out of range|use values between 0 and 1|li_content")
+        if self.decorations > 1 and len(self.metals()) == 1:
+            raise ValueError(
+                f"{self.grade} has one metal, so one arrangement: {self.decorations} parents would "
+                "be the same crystal|drop decorations|decorations"
+            )
+        return self
+
+
+class Relaxation(Section):
+    """CHGNet relaxation of cell and ions (r2SCAN weights)."""
+
+    fmax_ev_per_angstrom: float = Field(0.05, gt=0, description="largest force left")
+    max_steps: int = Field(150, ge=1, description="LBFGS steps before it is called unrelaxed")
+    rattle_angstrom: float = Field(0.02, ge=0, description="seeded noise before relaxing")
+
+
+class Structures(Section):
+    """Which crystals are built."""
+
+    seed: int = Field(1, ge=0, description="seed of every random choice in this stage")
+    formula_units: int = Field(4, ge=1, description="LiMO2 units in a cell, 4 atoms each")
+    relaxation: Relaxation = Relaxation()
+    series: list[Series] = Field(min_length=1, description="the compositions")
+
+    @model_validator(mode="after")
+    def _fits_the_cell(self) -> Structures:
+        for i, series in enumerate(self.series):
+            try:
+                check_series_fits(series, series.formula_units or self.formula_units)
+            except ValueError as fault:
+                problem, fix, key = str(fault).rsplit("|", 2)
+                raise ValueError(f"{problem}|{fix}|series.{i}.{key}") from None
+        return self
+
+
+def check_series_fits(series: Series, formula_units: int) -> None:
+    """Raise ValueError ``problem|fix|key`` where a series does not fit the cell."""
+    counts = {m: f * formula_units for m, f in series.metals().items()}
+    if any(abs(n - round(n)) > 0.02 for n in counts.values()):
+        asked = ", ".join(f"{m} {n:g}" for m, n in counts.items())
+        fits = smallest_fitting_cell(series.metals())
+        key = "stoichiometry" if series.stoichiometry else "grade"
+        raise ValueError(
+            f"{series.grade} does not fit {formula_units} formula units ({asked})"
+            f"|use a multiple of {fits} formula_units|{key}"
+        )
+    for x in series.li_content:
+        n_li = x * formula_units
+        if abs(n_li - round(n_li)) > 0.02:
+            raise ValueError(
+                f"{x:g} does not fit {formula_units} formula units"
+                f"|use multiples of {1 / formula_units:.4g}|li_content"
+            )
+        for i, defect in enumerate(series.defects):
+            try:
+                _check_defect_fits(series, defect, formula_units, round(n_li))
+            except ValueError as fault:
+                raise ValueError(f"{fault}|defects.{i}") from None
+
+
+def _check_defect_fits(series: Series, defect: Defect, formula_units: int, n_li: int) -> None:
+    n_ni = round(series.metals().get("Ni", 0) * formula_units)
+    moved = defect.antisite_pairs + defect.excess_ni
+    if moved and not n_ni:
+        raise ValueError(f"{series.grade} has no Ni for an antisite|drop the Li/Ni defects here")
+    if defect.antisite_pairs > min(n_ni, n_li) or moved > formula_units:
+        raise ValueError(
+            f"{defect.label} needs more Li or Ni than the cell holds (Li {n_li}, Ni {n_ni})"
+            "|use fewer pairs, more Li or a larger cell"
+        )
+    if defect.oxygen_vacancies >= 2 * formula_units:
+        raise ValueError(f"{defect.label} removes all oxygen|use fewer oxygen_vacancies")
+    if defect.vacancy_next_to and defect.vacancy_next_to not in series.metals():
+        raise ValueError(
+            f"{series.grade} has no {defect.vacancy_next_to} for a vacancy to be next to"
+            f"|use one of {', '.join(series.metals())}"
+        )
+
+
+def smallest_fitting_cell(fractions: dict[str, float]) -> int:
+    """Smallest number of formula units with whole metal counts (denominators up to 60)."""
+    return lcm(*(Fraction(value).limit_denominator(60).denominator for value in fractions.values()))

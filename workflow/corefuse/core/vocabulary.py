@@ -1,0 +1,32 @@
+"""The names that every stage shares: metals, ions, edges, techniques and targets."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from corefuse.core.edges import EDGES, TECHNIQUES
+
+METALS = ("Ni", "Mn", "Co")
+REGRESSION_TARGETS = ("x_li", "x_ni", "x_mn", "x_co", "v_o_fraction", "antisite_fraction")
+CLASS_TARGETS = ("v_o_present", "antisite_present")
+TARGETS = (*REGRESSION_TARGETS, *CLASS_TARGETS)
+
+IONS = ("Mn2+", "Mn3+", "Mn4+", "Co2+", "Co3+", "Co4+", "Ni2+", "Ni3+", "Ni4+")
+ION_PARAMETERS = (
+    *("slater_scale", "slater_scale_crystal_field", "bond_angstrom"),
+    *("ten_dq_ev", "ten_dq_crystal_field_ev", "v_eg_ev", "v_t2g_ev", "ligand_ten_dq_ev"),
+    *("delta_ev", "udd_ev", "upd_ev", "l3_maximum_ev"),
+    *("f2dd_initial_ev", "f4dd_initial_ev", "f2dd_final_ev", "f4dd_final_ev"),
+    *("f2pd_ev", "g1pd_ev", "g3pd_ev"),
+    *("zeta_3d_initial_ev", "zeta_3d_final_ev", "zeta_2p_ev"),
+)
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Metal = Literal["Ni", "Mn", "Co"]
+EdgeName = Literal[tuple(EDGES)]  # type: ignore[valid-type]
+Technique = Literal[TECHNIQUES]  # type: ignore[valid-type]
+Target = Literal[TARGETS]  # type: ignore[valid-type]
+IonName = Literal[IONS]  # type: ignore[valid-type]
+IonParameter = Literal[ION_PARAMETERS]  # type: ignore[valid-type]
