@@ -66,14 +66,16 @@ CALLS = """
 import json, sys
 from pathlib import Path
 import yaml
-from corefuse import config, config_docs, doctor
+from corefuse import config
+from corefuse.config import docs
+from corefuse.simulate import doctor
 file = sys.argv[1]
 try:
     found = config.load(yaml.safe_load(Path(file).read_text()), file)
     print(json.dumps(found.simulation.settings("natoli")))
     print(doctor.examine("natoli", found.simulation))
-    print("simulation.natoli.cutoff_angstrom" in config_docs.reference())
-    print("constant_ev_square_angstrom" in config_docs.schema())
+    print("simulation.natoli.cutoff_angstrom" in docs.reference())
+    print("constant_ev_square_angstrom" in docs.schema())
 except config.InputError as err:
     print(err)
 """

@@ -13,7 +13,7 @@ from corefuse.core import files
 HOLDER = """
 import sys, time
 from pathlib import Path
-from corefuse import files
+from corefuse.core import files
 
 target, request = Path("out.txt"), sys.argv[1]
 print("started", flush=True)

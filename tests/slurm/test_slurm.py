@@ -26,17 +26,17 @@ from pathlib import Path
 
 import numpy as np
 
-from corefuse import structures
-from corefuse.plan import StructureSpec
+from corefuse.plan.specs import StructureSpec
+from corefuse.structures import build
 
 told = json.loads(Path("behaviour.json").read_text()).get(snakemake.wildcards.structure_id, {})
 with Path("journal.txt").open("a") as journal:
     journal.write(f"start {snakemake.wildcards.structure_id} structure\\n")
 taken = np.ones(told.get("structure_mb", 0) << 17)
 time.sleep(told.get("structure_s", 0))
-structure = structures.build(StructureSpec.from_json(snakemake.params.section))
+structure = build.build(StructureSpec.from_json(snakemake.params.section))
 structure.add_site_property("magmom", [0.0] * len(structure))
-structures.write(snakemake.output[0], structure)
+build.write(snakemake.output[0], structure)
 """
 FEW = {
     "name": "few",
