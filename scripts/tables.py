@@ -1,5 +1,6 @@
 """Tables of the report: csv, json and raw attributes -> tables/*.html."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +24,11 @@ tables.write(out.warnings, doubts, "Warnings", "Kept in the dataset; the engine 
 calibration = pd.DataFrame(files.read_json(snakemake.input.calibration)).T.reset_index(names="edge")
 tables.write(out.calibration, calibration, "Calibration", "One constant an edge.")
 metrics = pd.read_csv(snakemake.input.metrics)
-tables.write(out.metrics, metrics, "Scores", "Out-of-fold, over parents.")
+unread = json.loads(snakemake.params.not_read)
+note = " ".join(
+    ["Out-of-fold, over parents.", *(f"No model reads {m}: {unread[m]}." for m in unread)]
+)
+tables.write(out.metrics, metrics, "Scores", note)
 read = [pd.read_csv(p).assign(sample=Path(p).stem) for p in snakemake.input.inference]
 inferred = pd.concat(read) if read else pd.DataFrame()
 tables.write(out.inference, inferred, "Inference", "Prediction, interval, verdict.")

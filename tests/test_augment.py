@@ -29,6 +29,7 @@ NOISELESS = {
     "background": 0.0,
     "axis_gain": 0.0,
     "continuum": 0.0,
+    "distortion_per_ev": 0.0,
 }
 
 
@@ -100,6 +101,18 @@ def test_an_axis_gain_stretches_about_the_middle_of_the_window():
     high = ENERGY[ENERGY >= 540][spectra[:, ENERGY >= 540].argmax(axis=1)]
     assert (low + high) / 2 == pytest.approx(540, abs=0.2)
     assert (high - low).std() == pytest.approx(0.02 * 20, rel=0.2)
+
+
+def test_a_distortion_is_smooth_and_spreads_with_the_distance_from_the_edge():
+    """Of a plateau behind an edge at 530 eV, on the scale of its first eV."""
+    plateau = 0.5 + np.arctan((ENERGY - 530) / 0.2) / np.pi
+    behind = ENERGY > 530.2
+    changed = (views(1000, plateau, distortion_per_ev=0.01) / views(1, plateau))[:, behind]
+    away = ENERGY[behind] - 530
+    factor = np.log(changed / changed[:, away < 1.2].mean(axis=1, keepdims=True))
+    spread = [factor[:, np.argmin(abs(away - ev))].std() for ev in (5, 10, 20, 25)]
+    assert spread == pytest.approx([0.05, 0.10, 0.20, 0.25], rel=0.25)
+    assert np.diff(factor, axis=1).std() < 0.02  # 0.2 eV apart; noise of that size: 0.2
 
 
 def test_a_residual_continuum_is_a_step_of_its_share_within_the_window():

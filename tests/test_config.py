@@ -366,6 +366,23 @@ def test_subsets_are_spelt_out(wanted, resolved):
     assert cfg.resolve_subsets(load("train.subsets", wanted)) == resolved
 
 
+def test_li_k_which_is_measured_under_other_edges_is_read_only_where_it_is_named():
+    """J. Phys. Chem. B 109, 10749 (2005): Li K and Ni M2,3 of LiNiO2 are superposed."""
+    seen = {"EELS": {"gaussian_fwhm_ev": 1, "edges": ["Li K", "O K"]}}
+    raw = toy.CONFIG | {"spectra": {"techniques": seen}}
+    raw |= {"simulation": {"edges": {"O K": "gpaw", "Li K": "gpaw"}}}
+    raw |= {"infer": {"samples": []}, "train": {}}
+    default = cfg.load(raw, "c")
+    assert cfg.resolve_subsets(default) == {s: ["O_K-EELS"] for s in ("EELS", "O_K-EELS", "all")}
+    assert "Ni (68 eV)" in cfg.not_read(default)["Li_K-EELS"]
+    named = cfg.load(raw | {"train": {"subsets": {"mine": ["Li_K-EELS", "O_K-EELS"]}}}, "c")
+    assert cfg.resolve_subsets(named) == {"mine": ["Li_K-EELS", "O_K-EELS"]}
+    assert cfg.not_read(named) == {}
+    with pytest.raises(InputError, match="no modality is in any of them"):
+        raw["spectra"]["techniques"]["EELS"]["edges"] = ["Li K"]
+        cfg.load(raw, "c")
+
+
 def test_default_subsets_are_each_all_of_a_technique_and_all():
     found = cfg.resolve_subsets(cfg.load(toy.CONFIG, "c"))
     assert list(found) == ["O_K-XAS", "XAS", "O_K-EELS", "Ni_L23-EELS", "EELS", "all"]

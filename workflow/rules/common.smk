@@ -35,6 +35,7 @@ P = Paths(C.name)
 ENGINE_EDGES = C.simulation.engines()
 MODALITIES = C.spectra.modalities()
 SUBSETS = cfg.resolve_subsets(C)
+NOT_READ = cfg.canonical(cfg.not_read(C))  # simulated modalities in no subset, and why
 SITE_ENGINES = checks.site_engines(C.simulation)
 ALL_RAW = [P(f"raw/{e}/{s}.nc") for e in ENGINE_EDGES for s in SPECS]
 HELD_OUT = [s for s, spec in SPECS.items() if spec.parent_id in C.dataset.holdout_parents]

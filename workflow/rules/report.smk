@@ -74,6 +74,7 @@ rule figures_scores:
     params:
         subset=WHOLE,
         subsets=cfg.canonical(list(SUBSETS)),
+        not_read=NOT_READ,
         section=cfg.canonical(C.report),
         train=cfg.canonical(C.train),
         dataset=cfg.canonical(C.dataset),
@@ -230,6 +231,7 @@ rule tables:
         train=cfg.canonical(C.train),
         dataset=cfg.canonical(C.dataset),
         infer=cfg.canonical(C.infer),
+        not_read=NOT_READ,
         code=code_hash("tables"),
     script:
         "../../scripts/tables.py"

@@ -19,7 +19,7 @@ from corefuse.config.infer import (
 from corefuse.config.load import load, load_series
 from corefuse.config.multiplet import Multiplet
 from corefuse.config.report import Report
-from corefuse.config.run import Config, model, resolve_subsets
+from corefuse.config.run import Config, model, not_read, resolve_subsets
 from corefuse.config.simulation import ENGINES, HOLE_ENGINE, Simulation, Sites
 from corefuse.config.spectra import Spectra, TechniqueSettings
 from corefuse.config.structures import (
@@ -97,6 +97,7 @@ __all__ = [
     "load_series",
     "modality_id",
     "model",
+    "not_read",
     "resolve_subsets",
     "smallest_fitting_cell",
 ]

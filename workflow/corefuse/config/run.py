@@ -15,7 +15,7 @@ from corefuse.config.simulation import ENGINES, Simulation
 from corefuse.config.spectra import Spectra
 from corefuse.config.structures import Structures
 from corefuse.config.train import Train
-from corefuse.core.edges import modality_id
+from corefuse.core.edges import modality_id, split_modality
 from corefuse.core.section import Section
 from corefuse.core.vocabulary import Name
 
@@ -78,22 +78,41 @@ def model() -> type[Config]:
 
 
 def resolve_subsets(config: Config) -> dict[str, list[str]]:
-    """Subset name -> modality ids, with ``each`` and techniques spelt out; small ones first."""
+    """Subset name -> modality ids, with ``each`` and techniques spelt out; small ones first.
+
+    An edge that is measured under others which are not simulated (Li K) is in a subset only where
+    it is named.
+    """
     every = config.spectra.modalities()
+    readable = [m for m in every if m not in superposed(every)]
     out: dict[str, list[str]] = {}
     for name, wanted in config.train.subsets.items():
         if wanted == "each":
-            out |= {m: [m] for m in every}
+            out |= {m: [m] for m in readable}
         elif wanted == ["all"]:
-            out[name] = every
+            out |= {name: readable} if readable else {}
         elif isinstance(wanted, str):
-            chosen = [m for m in every if m.endswith(f"-{wanted}")]
+            chosen = [m for m in readable if m.endswith(f"-{wanted}")]
             out |= {name: chosen} if chosen else {}
         else:
             out[name] = list(wanted)
     place = {modality: i for i, modality in enumerate(every)}
     order = {n: (len(ms), [place.get(m, -1) for m in ms], n) for n, ms in out.items()}
     return {name: out[name] for name in sorted(out, key=order.__getitem__)}
+
+
+def superposed(modalities: list[str]) -> dict[str, str]:
+    """Of these modalities those that are measured under other edges -> which, by whom found."""
+    edges = {m: split_modality(m)[0] for m in modalities}
+    return {m: edge.superposed for m, edge in edges.items() if edge.superposed}
+
+
+def not_read(config: Config) -> dict[str, str]:
+    """Modalities that are simulated and in no subset -> why."""
+    used = {m for subset in resolve_subsets(config).values() for m in subset}
+    every = config.spectra.modalities()
+    why = superposed(every)
+    return {m: why.get(m, "named in no subset") for m in every if m not in used}
 
 
 def _check_subsets(subsets: dict[str, list[str]], known: list[str]) -> None:

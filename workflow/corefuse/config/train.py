@@ -20,7 +20,8 @@ class Train(Section):
     )
     subsets: dict[Name, Literal["each", *TECHNIQUES] | list[str]] = Field(
         {"each": "each", "XAS": "XAS", "EELS": "EELS", "all": ["all"]},
-        description="name: 'each' (one model a modality), a technique, [all], or modality ids",
+        description="name: `each` (one model per modality), a technique, [all], or modality ids; "
+        "Li K, which is measured under M2,3 of the metals, is used only where it is named",
     )
     outer_folds: int = Field(5, ge=2, description="grouped folds that are scored")
     inner_folds: int = Field(3, ge=2, description="grouped folds that optuna tunes on")

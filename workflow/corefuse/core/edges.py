@@ -16,6 +16,7 @@ class Edge:
     element: str
     core_orbital: str  # as in a PAW dataset: 1s or 2p
     levels: tuple[str, ...]  # as in xraydb, lowest energy first
+    superposed: str = ""  # edges measured on top of it that are not simulated, and who found that
 
     @property
     def id(self) -> str:
@@ -28,8 +29,15 @@ class Edge:
         return 1 if self.core_orbital == "1s" else 2
 
 
-def _k(element: str) -> Edge:
-    return Edge(f"{element} K", element, "1s", ("K",))
+LI_K_SUPERPOSED = (
+    "M2,3 of Mn (49 eV), Co (60 eV) and Ni (68 eV) lie on its exciton at 62 eV (Saitoh et al., "
+    "Phys. Chem. Chem. Phys. 20, 25052 (2018), doi 10.1039/c8cp03390k): in measured LiNiO2 the two "
+    "could not be told apart (J. Phys. Chem. B 109, 10749 (2005), doi 10.1021/jp050486b)"
+)
+
+
+def _k(element: str, superposed: str = "") -> Edge:
+    return Edge(f"{element} K", element, "1s", ("K",), superposed)
 
 
 def _l23(element: str) -> Edge:
@@ -40,7 +48,7 @@ EDGES: dict[str, Edge] = {
     e.name: e
     for e in (
         _k("O"),
-        _k("Li"),
+        _k("Li", LI_K_SUPERPOSED),
         *(_l23(m) for m in ("Mn", "Co", "Ni")),
         *(_k(m) for m in ("Mn", "Co", "Ni")),
     )
