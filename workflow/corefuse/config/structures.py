@@ -52,6 +52,9 @@ class Series(Section):
         None, ge=1, description="LiMO2 units in the cell (4 atoms each); null: the section's"
     )
     decorations: int = Field(1, ge=1, description="arrangements of the metals, one parent each")
+    decoration: int | None = Field(
+        None, ge=0, description="one arrangement alone, counted from 0; null: the first decorations"
+    )
     li_content: list[float] = Field(
         [1.0], min_length=1, description="Li per formula unit left in the Li layer"
     )
@@ -63,6 +66,10 @@ class Series(Section):
     def metals(self) -> dict[str, float]:
         """Metal fractions per formula unit, summing to one."""
         return dict(self.stoichiometry or GRADES[self.grade])
+
+    def arrangements(self) -> list[int]:
+        """Numbers of the metals' arrangements that are built."""
+        return list(range(self.decorations)) if self.decoration is None else [self.decoration]
 
     @model_validator(mode="after")
     def _stoichiometry_known(self) -> Series:
@@ -79,10 +86,16 @@ class Series(Section):
         for x in self.li_content:
             if not 0 <= x <= 1:
                 raise ValueError(f"{x:g} is out of range|use values between 0 and 1|li_content")
-        if self.decorations > 1 and len(self.metals()) == 1:
+        if self.decorations > 1 and self.decoration is not None:
             raise ValueError(
-                f"{self.grade} has one metal, so one arrangement: {self.decorations} parents would "
-                "be the same crystal|drop decorations|decorations"
+                f"{self.decorations} arrangements and number {self.decoration} alone are asked for"
+                "|drop one of decoration and decorations|decoration"
+            )
+        if self.arrangements() != [0] and len(self.metals()) == 1:
+            key = "decorations" if self.decoration is None else "decoration"
+            raise ValueError(
+                f"{self.grade} has one metal, so one arrangement: every other parent would be the "
+                f"same crystal|drop {key}|{key}"
             )
         return self
 

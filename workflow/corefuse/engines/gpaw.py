@@ -110,7 +110,7 @@ class GpawEngine(Engine):
         ]
         raw = rawdata.with_atoms(
             rawdata.build(channels, energy), outcome["moments"], outcome["atom_shifts"], atom_dos
-        )
+        ).assign_attrs(total_energy_ev=outcome["total_energy_ev"])
         if files.read_json(folder / "job.json")["launcher"]:
             # srun's processes live for this run only, and are no children of the one that waits
             raw = raw.assign_attrs(cpu_seconds=round(outcome["process_seconds"], 2))
@@ -145,6 +145,7 @@ def compute(folder: Path) -> None:
     ]
     smooth_potentials = calc.get_atomic_electrostatic_potentials()
     fermi_ev = calc.get_fermi_level()
+    total_energy_ev = float(calc.get_potential_energy())  # of the SCF, before more bands are added
 
     @cache  # an atom's own core level is also that of its first edge
     def core_shift(edge: Edge, site: int) -> float:
@@ -174,6 +175,8 @@ def compute(folder: Path) -> None:
             "atom_shifts": atom_shifts,
             "fermi_level_ev": fermi_ev,
             "moments": list(calc.get_magnetic_moments()),
+            # extrapolated to no smearing; its zero is that of the datasets' isolated atoms
+            "total_energy_ev": total_energy_ev,
         },
         energy,
         spectra,

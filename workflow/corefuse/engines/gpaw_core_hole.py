@@ -111,6 +111,7 @@ def compute(folder: Path) -> None:
     core_ev = calc.get_atomic_electrostatic_potentials()[site]
     core_ev += initial.onsite_core_potential(calc, edge, site)
     fermi_ev = level_of(calc, calc.wfs.nvalence - hole, settings["smearing_ev"])
+    total_energy_ev = float(calc.get_potential_energy())
     initial.add_unoccupied_bands(calc, settings["spectrum_max_ev"])
     energy_ev = rawdata.energy_axis(settings["spectrum_max_ev"])
     spectrum = initial.site_spectrum(calc, edge, site, settings["smearing_ev"], energy_ev, fermi_ev)
@@ -120,6 +121,7 @@ def compute(folder: Path) -> None:
         "atom_shifts": atom_shifts,
         "fermi_level_ev": fermi_ev,
         "moments": list(start.get_magnetic_moments()),
+        "total_energy_ev": total_energy_ev,
     }
     initial.write_outcome(calc, folder, outcome, energy_ev, [spectrum])
 

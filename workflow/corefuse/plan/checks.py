@@ -91,13 +91,13 @@ def arrangements(section: Structures, config_file: str) -> dict[str, str]:
 
     found = {}
     for i, series in enumerate(section.series):
-        key = "decorations"
+        key = "decorations" if series.decoration is None else "decoration"
         try:
             specs = list(plan.of_series(section, series))
-            cells = build.decorations(specs[0], series.decorations)
-            names = [layered.arrangement_id(*cell) for cell in cells]
+            cells = build.decorations(specs[0], series.arrangements()[-1] + 1)
             for spec in specs:
-                found[spec.parent_id] = names[spec.decoration]
+                if spec.parent_id not in found:
+                    found[spec.parent_id] = layered.arrangement_id(*cells[spec.decoration])
                 key = f"defects.{series.defects.index(spec.defect)}"
                 build.check_room(spec, *cells[spec.decoration])
         except ValueError as fault:

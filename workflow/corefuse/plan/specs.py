@@ -104,7 +104,7 @@ def of_series(structures: Structures, series: Series) -> Iterator[StructureSpec]
     """Every decoration x Li content x defect of one series."""
     formula_units = series.formula_units or structures.formula_units
     metals = {metal: round(x * formula_units) for metal, x in series.metals().items()}
-    for decoration in range(series.decorations):
+    for decoration in series.arrangements():
         for li_content in series.li_content:
             for defect in series.defects:
                 yield StructureSpec(
