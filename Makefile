@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS := 1
 # They mostly wait for jobs of their own, so they run beside the others.
 SLOW_TESTS := tests/test_end_to_end.py tests/slurm
 
-.PHONY: help setup demo ni-k test lint doctor bench docs slurm-profile lock clean
+.PHONY: help setup demo ni-k reference reference-continue test lint doctor bench docs slurm-profile lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,6 +39,19 @@ ni-k: setup ## Li content of measured Ni K spectra, yours with SAMPLES=my.yaml D
 	$(call run,$(if $(DATA),env COREFUSE_DATA=$(DATA)),--configfile config/ni_k.yaml \
 		$(if $(SAMPLES),--config 'infer={"samples_file": "$(SAMPLES)"}'))
 	@echo "Report: $(CURDIR)/results/ni_k/report.html"
+
+reference: setup ## train on the stored cells of the reference library, with a report
+	$(call run,,--configfile config/reference.yaml)
+	@echo "Report: $(CURDIR)/results/reference/report.html"
+
+N ?= 8
+STORE := python -m corefuse.simulate.stored config/reference.yaml --finished
+reference-continue: setup ## compute and store the next N=8 missing cells of the reference library
+	@$(STORE)
+	@todo=$$(python -m corefuse.simulate.stored config/reference.yaml --next $(N)); \
+	[ -z "$$todo" ] || snakemake --cores $(CORES) --rerun-incomplete --keep-going \
+		--configfile config/reference.yaml --config 'simulation={"stored_only": false}' -- $$todo
+	@$(STORE)
 
 test: ## all tests: lint, physics, workflow, report in a browser
 	@envs/setup.sh test

@@ -55,13 +55,13 @@ def test_every_key_with_a_unit_says_it_in_its_name():
     assert all(key.endswith(units) for key in named)
 
 
-@pytest.fixture(scope="module", params=["config.yaml", "nmc.yaml", "ni_k.yaml"])
+@pytest.fixture(scope="module", params=["config.yaml", "nmc.yaml", "ni_k.yaml", "reference.yaml"])
 def raw(request, root):
     return yaml.safe_load((root / "config" / request.param).read_text())
 
 
 def test_no_config_is_forgotten_here(root, request):
-    known = {"config.yaml", "nmc.yaml", "ni_k.yaml"}
+    known = {"config.yaml", "nmc.yaml", "ni_k.yaml", "reference.yaml"}
     assert {p.name for p in (root / "config").glob("*.yaml")} == known
 
 

@@ -1,3 +1,7 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
 import pytest
 import rawdata as made_up
 import yaml
@@ -5,10 +9,12 @@ from toy import edited
 
 from corefuse import config as cfg
 from corefuse import engines
-from corefuse.core import files
+from corefuse.core import files, rawdata
 from corefuse.core.errors import InputError
 from corefuse.plan import specs
 from corefuse.simulate import stored
+from corefuse.simulate.compact import compact, rounded
+from corefuse.structures import build
 
 EDITED = edited("simulation.stored", "kept")
 
@@ -30,11 +36,10 @@ def write_run(config, **attrs):
         **attrs,
     )
     for name, spec in specs.by_id(config.structures, "c.yaml").items():
-        content = {"properties": {"spec": spec.model_dump(mode="json")}}
-        files.write_json(f"results/toy/structures/{name}.json", content)
+        built = build.build(spec)
+        built.properties |= {"relaxation": {}, "failed": ""}
+        build.write(f"results/toy/structures/{name}.json", built)
         files.write_netcdf(f"results/toy/raw/gpaw/{name}.nc", made)
-    with files.atomic("results/toy/structures/index.csv") as partial:
-        partial.write_text("structure_id\n")
 
 
 def taken(config, structure_id, target, engine=None):
@@ -56,8 +61,10 @@ FIRST = "LiNiO2-2fu-d0-li100-pristine"
 def test_the_very_run_that_is_asked_for_is_taken(run, tmp_path):
     assert taken(run, FIRST, tmp_path) == (True, True)
     for name, target in ((f"structures/{FIRST}.json", "s.json"), (f"raw/gpaw/{FIRST}.nc", "r.nc")):
-        kept = (tmp_path / "results" / "toy" / name).read_bytes()
+        kept = (tmp_path / "kept" / name).read_bytes()
         assert (tmp_path / target).read_bytes() == kept
+    index = pd.read_csv("kept/structures/index.csv")
+    assert list(index.structure_id) == list(specs.by_id(run.structures, "c.yaml"))
 
 
 @pytest.mark.parametrize(
@@ -90,8 +97,72 @@ def test_what_the_config_does_not_stand_for_is_not_stored(run):
     other = cfg.load(edited("simulation.gpaw", {"smearing_ev": 0.2}, EDITED), "c.yaml")
     with pytest.raises(InputError, match="other settings"):
         stored.store(other, "c.yaml")
-    write_run(run, status="failed")
-    assert not [name for name in stored.store(run, "c.yaml") if name.startswith("raw")]
+
+
+def test_failed_simulations_stay_out_and_are_listed_with_their_reason(run):
+    write_run(run, status="failed", reason="SCF not converged")
+    stored.store(run, "c.yaml")
+    assert not stored.finished(run, "c.yaml")
+    assert not list(Path("kept/raw").rglob("*.nc"))
+    failed = pd.read_csv("kept/failed.csv")
+    assert list(failed.structure_id) == list(specs.by_id(run.structures, "c.yaml"))
+    assert set(failed.engine) == {"gpaw"}
+    assert set(failed.reason) == {"SCF not converged"}
+    assert stored.missing_files(run, "c.yaml", 99) == []
+
+
+def test_a_library_grows_by_what_a_run_has_finished(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = cfg.load(EDITED, "c.yaml")
+    first, *others = specs.by_id(config.structures, "c.yaml")
+    write_run(config)
+    for name in others:
+        Path(f"results/toy/raw/gpaw/{name}.nc").unlink()
+    with pytest.raises(InputError, match="finish the run"):
+        stored.store(config, "c.yaml")
+    assert stored.store(config, "c.yaml", finished_only=True) == [first]
+    assert list(stored.finished(config, "c.yaml")) == [first]
+    left = stored.missing_files(config, "c.yaml", 1)
+    assert left == [f"results/toy/raw/gpaw/{others[0]}.nc"]
+    write_run(config)
+    Path(f"results/toy/raw/gpaw/{first}.nc").unlink()  # another session: the folder has it
+    assert stored.store(config, "c.yaml", finished_only=True) == [first, *others]
+    assert list(pd.read_csv("kept/structures/index.csv").structure_id) == [first, *others]
+
+
+def test_a_config_is_narrowed_to_what_is_stored(run):
+    config = run.model_copy(
+        update={"simulation": run.simulation.model_copy(update={"stored_only": True})}
+    )
+    Path(f"kept/raw/gpaw/{FIRST}.nc").unlink()
+    narrowed, missing = stored.only_finished(config, "c.yaml")
+    every = specs.by_id(run.structures, "c.yaml")
+    assert missing == [FIRST]
+    assert specs.by_id(narrowed.structures, "c.yaml") == {
+        name: spec for name, spec in every.items() if name != FIRST
+    }
+    for file in Path("kept/raw/gpaw").iterdir():
+        file.unlink()
+    with pytest.raises(InputError, match="none of its"):
+        stored.only_finished(config, "c.yaml")
+
+
+def test_compact_files_keep_spectra_to_a_part_in_two_thousand():
+    sticks = {1.0: 1.0, 3.3: 0.123456789}
+    raw = made_up.dataset([made_up.channel("O K", sticks)])
+    atoms = rawdata.with_atoms(raw, [0.0], [0.0], raw["dos"].values)
+    small = compact(atoms)
+    assert "dos" not in small
+    assert small["intensity"].values == pytest.approx(raw["intensity"].values, rel=5e-4)
+    again = rawdata.of_edge(small, "O K")
+    assert again["dos"].values == pytest.approx(raw["dos"].values, rel=8e-3)
+    assert compact(small).identical(small)
+
+
+def test_rounding_is_to_nearest_and_keeps_zeros_and_signs():
+    values = np.array([0.0, -1.0, 1.0009765, 1.00049, 3.0e-20], dtype="f4")
+    assert rounded(values, 10).tolist() == pytest.approx(values.tolist(), rel=2**-11)
+    assert rounded(values, 10)[:3].tolist() == [0.0, -1.0, 1.0009765625]
 
 
 def test_a_folder_without_stored_results_is_named(tmp_path):

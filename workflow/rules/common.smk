@@ -23,6 +23,12 @@ CONFIG_FILE = str(workflow.configfiles[-1]) if workflow.configfiles else "--conf
 try:
     filled, LEFT_OUT = samples.put_in(config, CONFIG_FILE)
     C = cfg.load(filled, CONFIG_FILE)
+    if C.simulation.stored_only:
+        from corefuse.simulate import stored  # a second of imports that other runs need not pay
+
+        C, missing = stored.only_finished(C, CONFIG_FILE)
+        if missing:
+            LEFT_OUT.append(f"{len(missing)} structures are left out: not in {C.simulation.stored}")
     SPECS = specs.by_id(C.structures, CONFIG_FILE)
     if workflow.is_main_process:
         checks.before_start(C, SPECS, CONFIG_FILE, "resources/edges.yaml")
@@ -37,7 +43,11 @@ MODALITIES = C.spectra.modalities()
 SUBSETS = cfg.resolve_subsets(C)
 NOT_READ = cfg.canonical(cfg.not_read(C))  # simulated modalities in no subset, and why
 SITE_ENGINES = checks.site_engines(C.simulation)
-ALL_RAW = [P(f"raw/{e}/{s}.nc") for e in ENGINE_EDGES for s in SPECS]
+# What is stored is read where it is; engines that work site by site store nothing.
+STORED = C.simulation.stored if C.simulation.stored_only else P.root
+ALL_RAW = [
+    f"{P.root if e in SITE_ENGINES else STORED}/raw/{e}/{s}.nc" for e in ENGINE_EDGES for s in SPECS
+]
 HELD_OUT = [s for s, spec in SPECS.items() if spec.parent_id in C.dataset.holdout_parents]
 MEASURED = {s.name: s for s in C.infer.samples}
 SERIES = sorted({s.series for s in MEASURED.values() if s.series})

@@ -27,7 +27,7 @@ rule structure:
 
 rule structure_index:
     input:
-        expand(P("structures/{structure_id}.json"), structure_id=SPECS),
+        expand(f"{STORED}/structures/{{structure_id}}.json", structure_id=SPECS),
     output:
         P("structures/index.csv"),
     log:

@@ -66,6 +66,10 @@ class Simulation(Section):
         description="folder of finished structures and simulations "
         "(`python -m corefuse.simulate.stored`), taken where they are the very ones asked for",
     )
+    stored_only: bool = Field(
+        False,
+        description="leave out structures that are not finished there: none is computed",
+    )
     sites: Sites = Sites()
     gpaw: Gpaw = Gpaw()
     multiplet: Multiplet = Multiplet()
@@ -91,6 +95,12 @@ class Simulation(Section):
     def request(self, engine: str) -> str:
         """Edges and settings of an engine, all of the config that its results depend on."""
         return canonical({"edges": self.engines()[engine], "settings": self.settings(engine)})
+
+    @model_validator(mode="after")
+    def _stored_somewhere(self) -> Simulation:
+        if self.stored_only and not self.stored:
+            raise ValueError("no folder is named|name one in stored, or drop stored_only|stored")
+        return self
 
     @model_validator(mode="after")
     def _holes_are_gpaws(self) -> Simulation:

@@ -123,7 +123,9 @@ def write_csv(path: str | Path, table: pd.DataFrame) -> None:
 def write_netcdf(path: str | Path, dataset: xr.Dataset) -> None:
     """Write a NetCDF-4 file, compressed."""
     packed = {
-        name: {"zlib": True, "complevel": 4} for name, v in dataset.data_vars.items() if v.size > 64
+        name: {"zlib": True, "complevel": 4, "shuffle": True}
+        for name, v in dataset.data_vars.items()
+        if v.size > 64
     }
     # A dataset joined of files keeps the first one's lengths of strings: longer ones would be cut.
     with atomic(path) as partial:

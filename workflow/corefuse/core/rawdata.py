@@ -289,8 +289,15 @@ def _covered(runs: Sequence[xr.Dataset]) -> dict[str, float]:
 
 
 def of_edge(raw: xr.Dataset, edge: str) -> xr.Dataset:
-    """The channels of one edge; none where the element is absent."""
-    return raw.isel(channel=np.flatnonzero(raw["edge"].values == edge))
+    """The channels of one edge; none where the element is absent.
+
+    A file that keeps the density of states of every atom alone has that of the channels from it.
+    """
+    channels = raw.isel(channel=np.flatnonzero(raw["edge"].values == edge))
+    if "dos" not in channels and "atom_dos" in channels:
+        of_site = raw["atom_dos"].values[channels["site"].values]
+        channels = channels.assign(dos=(("channel", "l", "energy"), of_site))
+    return channels
 
 
 def failed_sites(raw: xr.Dataset) -> list[dict[str, object]]:

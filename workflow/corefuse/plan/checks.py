@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from corefuse.config import Config, Simulation, Structures
 from corefuse.core.errors import InputError
 from corefuse.plan import specs as plan
 from corefuse.plan.specs import StructureSpec
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
 
 USUAL_MINUTES = 240  # of a job whose engine has no time limit of its own
 SPARE_MINUTES = 10
@@ -89,12 +93,17 @@ def arrangements(section: Structures, config_file: str) -> dict[str, str]:
     """
     from corefuse.structures import build, layered  # pymatgen
 
-    found = {}
+    found: dict[str, str] = {}
+    cells_of: dict[str, list[tuple[Structure, list[str]]]] = {}
     for i, series in enumerate(section.series):
         key = "decorations" if series.decoration is None else "decoration"
         try:
             specs = list(plan.of_series(section, series))
-            cells = build.decorations(specs[0], series.arrangements()[-1] + 1)
+            number = series.arrangements()[-1] + 1
+            cells = cells_of.get(specs[0].composition_id, [])
+            if len(cells) < number:
+                cells = build.decorations(specs[0], number)
+                cells_of[specs[0].composition_id] = cells
             for spec in specs:
                 if spec.parent_id not in found:
                     found[spec.parent_id] = layered.arrangement_id(*cells[spec.decoration])

@@ -1,27 +1,35 @@
 """Finished structures and simulations in a folder, taken where they are what would be computed.
 
-``python -m corefuse.simulate.stored config/ni_k.yaml`` puts those of a finished run there.
+``python -m corefuse.simulate.stored config/ni_k.yaml`` puts those of a finished run there; with
+``--finished``, those that an unfinished run has.
 """
 
 from __future__ import annotations
 
+import argparse
+import csv
 import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import xarray as xr
 import yaml
 
 from corefuse import config as cfg
 from corefuse import engines
 from corefuse.core import files
 from corefuse.core.errors import InputError
-from corefuse.plan import specs
+from corefuse.plan import checks, specs
 from corefuse.plan.paths import Paths
+from corefuse.simulate.compact import compact
+from corefuse.structures import build
 
 LISTED = "stored.json"  # file below the folder -> digest of what decided it
+FAILED = "failed.csv"
+FAILED_COLUMNS = ("structure_id", "engine", "reason")
 
 
 def structure_digest(spec: specs.StructureSpec) -> str:
@@ -68,53 +76,174 @@ def listed(folder: str | Path) -> Mapping[str, str]:
         ) from None
 
 
-def store(config: cfg.Config, file: str | Path) -> list[str]:
-    """Copy structures and simulations of a finished run into ``simulation.stored``; their names.
+def store(config: cfg.Config, file: str | Path, finished_only: bool = False) -> list[str]:
+    """Put structures and simulations of a run into ``simulation.stored``; ids now stored there.
 
-    Simulations that failed, and those of engines that work site by site, stay out.
+    Simulations are made small (:mod:`corefuse.simulate.compact`). Those that failed stay out and
+    are listed in ``failed.csv`` with their reason; those of engines that work site by site stay
+    out. ``finished_only`` leaves out what the run has not finished; what the folder has and the
+    config asks for stays there either way.
 
     Raises
     ------
     InputError
         No folder is named, the run is not finished, or was made by other settings or code.
     """
+    run, folder = Path(Paths(config.name).root), _folder(config, file)
+    plan = specs.by_id(config.structures, file)
+    before = finished(config, file) if (folder / LISTED).exists() else {}
+    digests: dict[str, str] = {}
+    failures = [] if not (folder / FAILED).exists() else _read_csv(folder / FAILED)
+    for structure_id, spec in plan.items():
+        if finished_only and not _all_there(config, run, structure_id):
+            digests |= before.get(structure_id, {})
+            continue
+        failures = [row for row in failures if row["structure_id"] != structure_id]
+        failures += _put(config, run, folder, spec)
+        digests |= _digests(config, folder, spec)
+    _write_csv(folder / FAILED, failures)
+    names = [name for name in digests if name.startswith("structures/")]
+    build.write_index(
+        folder / "structures/index.csv", (build.labels(build.read(folder / n)) for n in names)
+    )
+    files.write_json(folder / LISTED, digests)
+    return [Path(name).stem for name in names]
+
+
+def finished(config: cfg.Config, file: str | Path) -> dict[str, dict[str, str]]:
+    """Structure id -> its stored files and their digests, where all are what the config asks for.
+
+    Raises
+    ------
+    InputError
+        No folder is named, or it holds no list.
+    """
+    folder = _folder(config, file)
+    there, out = listed(folder), {}
+    for structure_id, spec in specs.by_id(config.structures, file).items():
+        wanted = _digests(config, folder, spec)
+        if len(wanted) == len(_names(config, structure_id)) and wanted.items() <= there.items():
+            out[structure_id] = wanted
+    return out
+
+
+def only_finished(config: cfg.Config, file: str | Path) -> tuple[cfg.Config, list[str]]:
+    """The config with one series for each structure that is stored; ids of those that are not.
+
+    Raises
+    ------
+    InputError
+        As :func:`finished`, or none is stored.
+    """
+    there, series, missing = finished(config, file), [], []
+    for one in config.structures.series:
+        for spec in specs.of_series(config.structures, one):
+            if spec.structure_id not in there:
+                missing.append(spec.structure_id)
+                continue
+            alone = {
+                "decorations": 1,
+                "decoration": spec.decoration,
+                "li_content": [spec.li_content],
+                "defects": [spec.defect],
+            }
+            series.append(one.model_copy(update=alone))
+    if not series:
+        raise InputError(
+            file,
+            "simulation.stored_only",
+            f"none of its {len(missing)} structures is finished in {config.simulation.stored}",
+            "compute some: set stored_only to false",
+        )
+    structures = config.structures.model_copy(update={"series": series})
+    return config.model_copy(update={"structures": structures}), missing
+
+
+def missing_files(config: cfg.Config, file: str | Path, number: int) -> list[str]:
+    """Simulations to make for the next ``number`` structures not stored and not failed."""
+    folder, paths = _folder(config, file), Paths(config.name)
+    there = finished(config, file) if (folder / LISTED).exists() else {}
+    failed = _read_csv(folder / FAILED) if (folder / FAILED).exists() else []
+    skipped = {*there, *(row["structure_id"] for row in failed)}
+    left = [s for s in specs.by_id(config.structures, file) if s not in skipped]
+    return [paths(n) for s in left[:number] for n in _names(config, s) if n.startswith("raw/")]
+
+
+def _folder(config: cfg.Config, file: str | Path) -> Path:
     if not config.simulation.stored:
         raise InputError(file, "simulation.stored", "no folder is named", "name one")
-    run, folder = Path(Paths(config.name).root), Path(config.simulation.stored)
-    digests: dict[str, str] = {}
-    by_engine = config.simulation.engines()
-    for structure_id, spec in specs.by_id(config.structures, file).items():
-        name = f"structures/{structure_id}.json"
-        digests[name] = _checked_structure(run / name, spec)
-        for engine in map(engines.get, by_engine):
-            raw_name = f"raw/{engine.name}/{structure_id}.nc"
-            by_site = engine.works_by_site(config.simulation.settings(engine.name))
-            if not by_site and _is_ok(run / raw_name, engine, config.simulation):
-                section = config.simulation.request(engine.name)
-                read = [run / f"raw/{e}/{structure_id}.nc" for e in engine.reads if e in by_engine]
-                inputs = [run / name, *read, *engine.resources]
-                digests[raw_name] = raw_digest(engine, section, inputs)
-    for name in (*digests, "structures/index.csv"):
-        _copy(run / name, folder / name)
-    files.write_json(folder / LISTED, digests)
-    return list(digests)
+    return Path(config.simulation.stored)
 
 
-def _checked_structure(path: Path, spec: specs.StructureSpec) -> str:
+def _engines(config: cfg.Config) -> list[engines.Engine]:
+    """Those that do a structure in one run."""
+    found = map(engines.get, config.simulation.engines())
+    return [e for e in found if not e.works_by_site(config.simulation.settings(e.name))]
+
+
+def _names(config: cfg.Config, structure_id: str) -> list[str]:
+    """Files of one structure below the folder of a run or of what is stored."""
+    raw = [f"raw/{engine.name}/{structure_id}.nc" for engine in _engines(config)]
+    return [f"structures/{structure_id}.json", *raw]
+
+
+def _digests(config: cfg.Config, folder: Path, spec: specs.StructureSpec) -> dict[str, str]:
+    """Digests of a structure's files in ``folder``, as far as they and what they read are there."""
+    structure, *raw = _names(config, spec.structure_id)
+    if not (folder / structure).exists():
+        return {}
+    out = {structure: structure_digest(spec)}
+    for engine, name in zip(_engines(config), raw, strict=True):
+        reads, resources = checks.engine_inputs(engine.name, config.simulation.engines())
+        inputs = [
+            folder / structure,
+            *(folder / f"raw/{other}/{spec.structure_id}.nc" for other in reads),
+            *map(Path, resources),
+        ]
+        if all(path.exists() for path in (folder / name, *inputs)):
+            section = config.simulation.request(engine.name)
+            out[name] = raw_digest(engine, section, inputs)
+    return out
+
+
+def _all_there(config: cfg.Config, run: Path, structure_id: str) -> bool:
+    return all((run / name).exists() for name in _names(config, structure_id))
+
+
+def _put(
+    config: cfg.Config, run: Path, folder: Path, spec: specs.StructureSpec
+) -> list[dict[str, str]]:
+    """Copy one structure and its simulations; a row for each that failed."""
+    structure, *raw = _names(config, spec.structure_id)
+    _check_structure(run / structure, spec)
+    _copy(run / structure, folder / structure)
+    failures = []
+    for engine, name in zip(_engines(config), raw, strict=True):
+        made = _checked_raw(run / name, engine, config.simulation)
+        (folder / name).unlink(missing_ok=True)
+        if made.attrs["status"] == "ok":
+            files.write_netcdf(folder / name, compact(made))
+        else:
+            reason = str(made.attrs["reason"])
+            row = dict(zip(FAILED_COLUMNS, (spec.structure_id, engine.name, reason), strict=True))
+            failures.append(row)
+    return failures
+
+
+def _check_structure(path: Path, spec: specs.StructureSpec) -> None:
     if not path.exists() or files.read_json(path)["properties"]["spec"] != json.loads(
         spec.to_json()
     ):
         raise InputError(path, "structure", "it is missing or of another config", "finish the run")
-    return structure_digest(spec)
 
 
-def _is_ok(path: Path, engine: engines.Engine, simulation: cfg.Simulation) -> bool:
-    made = files.read_netcdf(path).attrs if path.exists() else {}
+def _checked_raw(path: Path, engine: engines.Engine, simulation: cfg.Simulation) -> xr.Dataset:
+    made = files.read_netcdf(path) if path.exists() else xr.Dataset()
     wanted = (files.dumps(simulation.settings(engine.name)), engine.revision)
-    if (made.get("parameters"), made.get("engine_revision")) != wanted:
+    if (made.attrs.get("parameters"), made.attrs.get("engine_revision")) != wanted:
         problem = "it is missing, or of other settings or an older engine"
         raise InputError(path, engine.name, problem, "finish the run")
-    return made["status"] == "ok"
+    return made
 
 
 def _copy(source: Path, target: str | Path) -> None:
@@ -122,17 +251,48 @@ def _copy(source: Path, target: str | Path) -> None:
         shutil.copyfile(source, partial)
 
 
-def main(config_file: str) -> int:
-    """Store the finished run of a config; 1 where it can't be."""
+def _read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _write_csv(path: Path, rows: list[dict[str, str]]) -> None:
+    with files.atomic(path) as partial, partial.open("w", newline="") as file:
+        table = csv.DictWriter(file, FAILED_COLUMNS, lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; 1 where what is asked for can't be done."""
+    parser = argparse.ArgumentParser(
+        prog="python -m corefuse.simulate.stored",
+        description="Put a run into the folder that simulation.stored of its config names.",
+    )
+    parser.add_argument("config", help="config file of the run")
+    parser.add_argument(
+        "--finished", action="store_true", help="leave out structures that the run has not finished"
+    )
+    parser.add_argument(
+        "--next",
+        type=int,
+        metavar="N",
+        help="store nothing, print the simulations to make for the next N structures not stored",
+    )
+    asked = parser.parse_args(arguments)
     try:
-        config = cfg.load(yaml.safe_load(Path(config_file).read_text()), config_file)
-        names = store(config, config_file)
+        config = cfg.load(yaml.safe_load(Path(asked.config).read_text()), asked.config)
+        if asked.next is not None:
+            print(" ".join(missing_files(config, asked.config, asked.next)))
+            return 0
+        names = store(config, asked.config, asked.finished)
     except InputError as err:
         print(f"corefuse: {err}", file=sys.stderr)
         return 1
-    print(f"{len(names)} files in {config.simulation.stored}")
+    planned = len(specs.by_id(config.structures, asked.config))
+    print(f"{len(names)} of {planned} structures are in {config.simulation.stored}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main())
