@@ -20,8 +20,8 @@ from typing import Any
 
 import yaml
 
-from corefuse.config import METALS
 from corefuse.core import files
+from corefuse.core.vocabulary import METALS
 from corefuse.structures.layered import shuffled, stream_seed
 
 PASSES = 5  # cells of a parent
