@@ -65,7 +65,7 @@ test: ## all tests: lint, physics, workflow, report in a browser
 lint: setup ## ruff, snakefmt, snakemake --lint
 	@ruff check .
 	@ruff format --check .
-	@snakefmt --check Snakefile workflow/rules
+	@snakefmt --check Snakefile workflow/Snakefile workflow/rules
 	@snakemake --lint
 
 doctor: setup ## check every engine that CONFIG names, in seconds (CONFIG=config/config.yaml)

@@ -475,7 +475,7 @@ def test_snakemake_has_nothing_to_criticise(fresh):
 @pytest.mark.parametrize(
     "command",
     [
-        ["snakefmt", "--check", "Snakefile", "workflow/rules"],
+        ["snakefmt", "--check", "Snakefile", "workflow/Snakefile", "workflow/rules"],
         ["ruff", "check", "--no-cache", "."],
         ["ruff", "format", "--no-cache", "--check", "."],
     ],

@@ -8,15 +8,19 @@ import os
 import sys
 from pathlib import Path
 
-ROOT = Path(workflow.basedir)
-sys.path.insert(0, str(ROOT / "workflow"))
-# Scripts run in their own process, on this machine or another: they find the package here.
-os.environ.update(PYTHONPATH=str(ROOT / "workflow"))
+# In a clone the package is beside the rules; rules read from a repository use the installed one.
+# Scripts run in processes of their own, on this machine or another, and find it by PYTHONPATH.
+HERE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
+IN_A_CLONE = (HERE / "corefuse").is_dir()
+SNAKEFILE = str(HERE / "Snakefile") if IN_A_CLONE else workflow.main_snakefile
+if IN_A_CLONE:
+    sys.path.insert(0, str(HERE))
+    os.environ.update(PYTHONPATH=str(HERE))
 
 from corefuse import config as cfg
 from corefuse.config import samples
-from corefuse.plan import checks, demands, progress, specs
-from corefuse.plan.current import code_hash
+from corefuse.core.places import own
+from corefuse.plan import checks, current, demands, progress, specs
 from corefuse.plan.paths import Paths
 
 CONFIG_FILE = str(workflow.configfiles[-1]) if workflow.configfiles else "--config"
@@ -31,7 +35,7 @@ try:
             LEFT_OUT.append(f"{len(missing)} structures are left out: not in {C.simulation.stored}")
     SPECS = specs.by_id(C.structures, CONFIG_FILE)
     if workflow.is_main_process:
-        checks.before_start(C, SPECS, CONFIG_FILE, "resources/edges.yaml")
+        checks.before_start(C, SPECS, CONFIG_FILE, own("resources/edges.yaml"))
         for line in LEFT_OUT:
             print(f"[corefuse] {line}", file=sys.stderr)
 except cfg.InputError as err:
@@ -55,6 +59,11 @@ IMAGES = {i.name: i for i in C.infer.images}
 SIMULATION_SECTION = cfg.canonical(
     {e: {"edges": edges, "settings": C.simulation.settings(e)} for e, edges in ENGINE_EDGES.items()}
 )
+
+
+def code_hash(script):
+    """What Snakemake compares of a script and of all it imports from the package."""
+    return current.code_hash(script, workflow.source_path(f"../../scripts/{script}.py"))
 
 
 def one_of(names):
@@ -114,7 +123,7 @@ def fit_section(samples):
 
 def windows(w):
     """Normalisation window of every edge, for captions."""
-    return cfg.canonical(checks.windows_ev("resources/edges.yaml", C.simulation.edges))
+    return cfg.canonical(checks.windows_ev(own("resources/edges.yaml"), C.simulation.edges))
 
 
 def raw_of_others(w):

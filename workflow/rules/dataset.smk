@@ -9,7 +9,7 @@ rule dataset:
     input:
         spectra=expand(P("spectra/{structure_id}.nc"), structure_id=SPECS),
         index=P("structures/index.csv"),
-        edges="resources/edges.yaml",
+        edges=own("resources/edges.yaml"),
     output:
         data=P("dataset.nc"),
         table=P("dataset.csv"),

@@ -16,7 +16,7 @@ rule match:
         files=lambda w: measured_files(fitted_with(w.sample)),
         spectra=expand(P("spectra/{structure_id}.nc"), structure_id=SPECS),
         index=P("structures/index.csv"),
-        edges="resources/edges.yaml",
+        edges=own("resources/edges.yaml"),
     output:
         P("measured/{sample}.csv"),
     log:
@@ -39,7 +39,7 @@ rule infer:
         models=expand(P("models/{target}/{subset}.ubj"), target=C.train.targets, subset=SUBSETS),
         cards=expand(P("models/{target}/{subset}.json"), target=C.train.targets, subset=SUBSETS),
         domain=expand(P("models/domain/{subset}.json"), subset=SUBSETS),
-        edges="resources/edges.yaml",
+        edges=own("resources/edges.yaml"),
     output:
         P("inference/{sample}.csv"),
     log:
@@ -64,7 +64,7 @@ rule image:
         models=expand(P("models/{target}/{subset}.ubj"), target=C.train.targets, subset=SUBSETS),
         cards=expand(P("models/{target}/{subset}.json"), target=C.train.targets, subset=SUBSETS),
         domain=expand(P("models/domain/{subset}.json"), subset=SUBSETS),
-        edges="resources/edges.yaml",
+        edges=own("resources/edges.yaml"),
     output:
         P("images/{image}.nc"),
     log:
@@ -84,7 +84,7 @@ rule image:
 
 rule download:
     input:
-        manifest="resources/data.yaml",
+        manifest=own("resources/data.yaml"),
     log:
         P.log("download"),
     benchmark:

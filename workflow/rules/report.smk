@@ -134,7 +134,7 @@ rule figures_measured:
         match=[P(f"measured/{s}.csv") for s in MEASURED],
         spectra=expand(P("spectra/{structure_id}.nc"), structure_id=SPECS),
         index=P("structures/index.csv"),
-        edges="resources/edges.yaml",
+        edges=own("resources/edges.yaml"),
     output:
         svg=[
             figure(f"measured_{pair}", "measured", "Spectra", f"{name}: {m}")
@@ -278,6 +278,8 @@ rule report_html:
         "../../envs/analysis.yaml"
     params:
         config=lambda w: P("config.yaml"),
+        snakefile=SNAKEFILE,
     shell:
-        "python -m snakemake results --cores 1 --nolock --configfile {params.config}"
+        "python -m snakemake results --snakefile {params.snakefile} --cores 1 --nolock"
+        " --configfile {params.config}"
         " --report {output} > {log} 2>&1"

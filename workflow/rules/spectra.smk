@@ -9,7 +9,7 @@ rule calibrate:
     input:
         raw=ALL_RAW,
         index=P("structures/index.csv"),
-        edges="resources/edges.yaml",
+        edges=own("resources/edges.yaml"),
     output:
         P("calibration.json"),
     log:
@@ -29,7 +29,7 @@ rule spectra:
     input:
         raw=ALL_RAW,
         calibration=P("calibration.json"),
-        edges="resources/edges.yaml",
+        edges=own("resources/edges.yaml"),
     output:
         expand(P("spectra/{structure_id}.nc"), structure_id=SPECS),
     log:

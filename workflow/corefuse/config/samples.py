@@ -12,6 +12,7 @@ import yaml
 
 from corefuse import config
 from corefuse.config import SpectrumSeries
+from corefuse.core import places
 from corefuse.core.errors import InputError
 
 KINDS = ("samples", "series", "images")
@@ -37,7 +38,7 @@ def put_in(raw: dict[str, Any], config_file: str | Path) -> tuple[dict[str, Any]
     out, left_out = dict(infer), []
     if listed := infer.get("samples_file"):
         folder = data_folder(infer)
-        for kind, entries in _read(Path(listed)).items():
+        for kind, entries in _read(Path(places.found(listed))).items():
             out[kind], missing = _with_those_there(list(infer.get(kind) or []), entries, folder)
             left_out += missing
     alone = list(out.get("samples") or [])

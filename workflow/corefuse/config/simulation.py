@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from corefuse.config.fdmnes import Fdmnes
 from corefuse.config.feff import Feff
 from corefuse.config.gpaw import Gpaw
 from corefuse.config.multiplet import Multiplet
 from corefuse.core.edges import EDGES
+from corefuse.core.places import found
 from corefuse.core.section import Section, canonical
 from corefuse.core.vocabulary import EdgeName
 
@@ -61,7 +62,7 @@ class Simulation(Section):
         {},
         description="edge of gpaw: none (one run for all sites), half or full (one run a site)",
     )
-    stored: str | None = Field(
+    stored: Annotated[str, AfterValidator(found)] | None = Field(
         None,
         description="folder of finished structures and simulations "
         "(`python -m corefuse.simulate.stored`), taken where they are the very ones asked for",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from corefuse.config import Config, Simulation, Structures
 from corefuse.core.errors import InputError
+from corefuse.core.places import own
 from corefuse.plan import specs as plan
 from corefuse.plan.specs import StructureSpec
 
@@ -158,7 +159,7 @@ def engine_inputs(engine: str, configured: Iterable[str]) -> tuple[list[str], li
 
     found = engines.get(engine)
     running = [name for name in found.reads if name in configured]
-    return running[:1], list(found.resources)
+    return running[:1], [own(name) for name in found.resources]
 
 
 def _check_edges_occur(

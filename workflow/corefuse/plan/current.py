@@ -7,15 +7,23 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[1]
-SCRIPTS = PACKAGE.parents[1] / "scripts"
+from corefuse.core.places import CLONE, PACKAGE
+
+SCRIPTS = CLONE / "scripts"
 
 # Names, types, input and output: what decides a number comes from here as params and files.
 PLUMBING = frozenset(
     f"corefuse.{name}"
     for name in (
         *("config", *(f"config.{file.stem}" for file in (PACKAGE / "config").glob("[a-z]*.py"))),
-        *("core.edges", "core.errors", "core.files", "core.section", "core.vocabulary"),
+        *(
+            "core.edges",
+            "core.errors",
+            "core.files",
+            "core.places",
+            "core.section",
+            "core.vocabulary",
+        ),
         *("plan.specs", "plan.paths"),
     )
 )
@@ -23,14 +31,17 @@ PLUMBING = frozenset(
 MAKERS = frozenset(f"corefuse.structures.{name}" for name in ("layered", "defects", "relax"))
 
 
-def code_hash(script: str) -> str:
+def code_hash(script: str, file: str | Path | None = None) -> str:
     """Hash of a script and of all it imports from the package.
+
+    ``file`` is the script itself where it is not among the clone's own.
 
     Comments, docstrings and formatting do not change it. Structures and raw simulations are too
     expensive to be computed again for an edited line: they carry a revision number instead
     (``plan.specs.REVISION``, ``Engine.revision``).
     """
-    code = "".join(_read(file)[0] for file in sorted(closure(SCRIPTS / f"{script}.py")))
+    start = Path(file) if file else SCRIPTS / f"{script}.py"
+    code = "".join(_read(part)[0] for part in (start, *sorted(closure(start) - {start})))
     return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 

@@ -12,11 +12,12 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from corefuse.config import IonName, IonParameter, Section
 from corefuse.core.errors import InputError
+from corefuse.core.places import own
 from corefuse.engines.multiplet import ligand_field
 from corefuse.engines.multiplet.solver import Ligand, Problem, Slater
 
 CONFIG = "config"  # the source of what the config replaces
-TABLE = Path(__file__).parents[4] / "resources" / "multiplet.yaml"
+TABLE = Path(own("resources/multiplet.yaml"))
 
 
 class Geometry(Section):
