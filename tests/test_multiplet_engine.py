@@ -227,7 +227,7 @@ def test_doubts_are_told_in_the_file_and_in_the_table_of_the_report(cell, folder
     raw = engines.simulate(engine.ENGINE, job, tmp_path / "job")
     (row,) = rawdata.warnings(raw)
     assert (row["structure_id"], row["engine"]) == ("cell", "multiplet")
-    assert "charges a metal: doubtful" in row["warning"]
+    assert "charges per metal: doubtful" in row["warning"]
     assert f"WARNING {row['warning']}" in engine.ENGINE.read_log(tmp_path / "job")
 
 

@@ -8,7 +8,7 @@ from pymatgen.core import Lattice, Structure
 
 from corefuse.config import Relaxation
 from corefuse.core.errors import NotConvergedError
-from corefuse.structures import layered, relax
+from corefuse.structures import layered, relax, valence
 
 QUICK = Relaxation(fmax_ev_per_angstrom=0.05, max_steps=60)
 
@@ -155,38 +155,6 @@ def test_the_record_names_model_and_versions(relaxed_licoo2):
     assert 0 < record.max_stress_gpa < 2
 
 
-@pytest.mark.parametrize(
-    "element, moment, state",
-    [
-        ("Ni", 0.1, 4),
-        ("Ni", 0.8, 3),
-        ("Ni", 1.6, 2),
-        ("Mn", 2.8, 4),
-        ("Mn", 3.7, 3),
-        ("Mn", 4.5, 2),
-        ("Co", 0.05, 3),
-        ("Li", 0.0, 1),
-        ("O", 0.1, -2),
-    ],
-)
-def test_states_follow_the_moments(element, moment, state):
-    assert relax.oxidation_states([element], [moment]) == [state]
-
-
-def test_one_unpaired_electron_on_co_is_read_with_the_cell():
-    delithiated = ["Co", "Co", "O", "O", "O", "O", "Li"]
-    reduced = ["Co", "Co", "O", "O", "O", "Li", "Li"]
-    moments = [0.7, *[0.0] * 6]
-    assert relax.oxidation_states(delithiated, moments)[:2] == [4, 3]
-    assert relax.oxidation_states(reduced, moments)[:2] == [2, 3]
-    assert relax.oxidation_states(delithiated, [2.6, *moments[1:]])[0] == 2
-
-
-def test_charge_residual_is_per_transition_metal():
-    assert relax.charge_residual(["Li", "Co", "O", "O"], [1, 3, -2, -2]) == 0
-    assert relax.charge_residual(["Ni", "Ni", "O", "O", "O"], [4, 3, -2, -2, -2]) == 0.5
-
-
 @pytest.mark.parametrize("kind", ["x1.0_pristine", "x1.0_niexcess", "x0.5_vacancy"])
 def test_reference_structures_have_their_energy_and_balanced_charges(shared, kind):
     file = shared / "reference/structures" / f"r2scan_NMC622_{kind}.json"
@@ -194,8 +162,8 @@ def test_reference_structures_have_their_energy_and_balanced_charges(shared, kin
     structure = Structure.from_dict(stored["structure"])
     assert relax.energy_ev(structure) == pytest.approx(stored["meta"]["e"], abs=1e-3)
     elements = [s.specie.symbol for s in structure]
-    states = relax.oxidation_states(elements, structure.site_properties["magmom"])
-    assert abs(relax.charge_residual(elements, states)) < 0.25
+    states = valence.oxidation_states(elements, structure.site_properties["magmom"], "chgnet")
+    assert abs(valence.charge_residual(elements, states)) < 0.25
     in_li_layer = [
         q
         for s, q in zip(structure, states, strict=True)

@@ -93,7 +93,7 @@ def test_chgnet_moments_of_known_oxides(expected):
 def test_a_wrong_valence_is_told_by_the_charge_of_the_cell():
     """Regular octahedra of LiNiO2: CHGNet's 1.14 lies past its cut and reads Ni2+."""
     doubt = valence.charge_doubt(*of_chgnet(REGULAR_LINIO2))
-    assert doubt == "valences from moments leave -1.00 charges a metal: doubtful"
+    assert doubt == "valences from moments leave -1.00 charges per metal: doubtful"
 
 
 def charge_a_metal(elements, moments):
@@ -134,18 +134,49 @@ def test_charges_are_not_counted_where_other_elements_are_there():
     assert valence.charge_doubt(["Li", "O"], [None, None]) == ""
 
 
-def test_chgnet_valences_are_those_of_the_structures():
-    """One rule in two places: the structure stage writes states with its own cuts."""
-    elements = ["Li", "Ni", "Ni", "Ni", "Mn", "Mn", "Mn", "Co", "Co", *["O"] * 16]
-    moments = [0.0, 0.1, 0.8, 1.6, 2.8, 3.7, 4.5, 0.05, 0.7, *[0.0] * 16]
-    for n_li in (1, 12):
-        cell = [*["Li"] * (n_li - 1), *elements]
-        values = [*[0.0] * (n_li - 1), *moments]
-        states = relax.oxidation_states(cell, values)
-        found = valence.of_sites(cell, values, "chgnet", SPINS)
-        assert [s for s, i in zip(states, found, strict=True) if i] == [
-            i.valence for i in found if i
-        ]
+@pytest.mark.parametrize("n_li", [1, 12])
+def test_states_of_structures_are_the_ions_of_the_multiplets(n_li):
+    """One rule: also for high-spin cobalt, in oxidised cells and in others."""
+    elements = ["Li", "Ni", "Ni", "Ni", "Mn", "Mn", "Mn", "Co", "Co", "Co", "Co", *["O"] * 18]
+    moments = [0.0, 0.1, 0.8, 1.6, 2.8, 3.7, 4.5, 0.05, 0.7, 2.7, 3.1, *[0.0] * 18]
+    cell = [*["Li"] * (n_li - 1), *elements]
+    values = [*[0.0] * (n_li - 1), *moments]
+    states = valence.oxidation_states(cell, values, "chgnet")
+    found = valence.of_sites(cell, values, "chgnet", SPINS)
+    assert [s for s, i in zip(states, found, strict=True) if i] == [i.valence for i in found if i]
+    assert states[-20:-18] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    "element, moment, state",
+    [
+        ("Ni", 0.1, 4),
+        ("Ni", 0.8, 3),
+        ("Ni", 1.6, 2),
+        ("Mn", 2.8, 4),
+        ("Mn", 3.7, 3),
+        ("Mn", 4.5, 2),
+        ("Co", 0.05, 3),
+        ("Li", 0.0, 1),
+        ("O", 0.1, -2),
+    ],
+)
+def test_states_follow_the_moments(element, moment, state):
+    assert valence.oxidation_states([element], [moment], "chgnet") == [state]
+
+
+def test_one_unpaired_electron_on_co_is_read_with_the_cell():
+    delithiated = ["Co", "Co", "O", "O", "O", "O", "Li"]
+    reduced = ["Co", "Co", "O", "O", "O", "Li", "Li"]
+    moments = [0.7, *[0.0] * 6]
+    assert valence.oxidation_states(delithiated, moments, "chgnet")[:2] == [4, 3]
+    assert valence.oxidation_states(reduced, moments, "chgnet")[:2] == [2, 3]
+    assert valence.oxidation_states(delithiated, [2.6, *moments[1:]], "chgnet")[0] == 2
+
+
+def test_charge_residual_is_per_transition_metal():
+    assert valence.charge_residual(["Li", "Co", "O", "O"], [1, 3, -2, -2]) == 0
+    assert valence.charge_residual(["Ni", "Ni", "O", "O", "O"], [4, 3, -2, -2, -2]) == 0.5
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from corefuse.core.elements import ELEMENTS
 from corefuse.core.section import Section
 from corefuse.core.vocabulary import Metal
 
@@ -17,7 +18,8 @@ class Gpaw(Section):
     )
     smearing_ev: float = Field(0.1, gt=0, description="Fermi-Dirac width")
     hubbard_u_ev: dict[Metal, float] = Field(
-        {"Mn": 3.9, "Co": 3.32, "Ni": 6.2}, description="U on the 3d shell (Materials Project)"
+        {s: e.hubbard_u_ev for s, e in ELEMENTS.items() if e.hubbard_u_ev},
+        description="U on the 3d shell (Materials Project)",
     )
     spectrum_max_ev: float = Field(35.0, ge=30, description="highest final state above E_F")
     density_tolerance: float = Field(1e-3, gt=0, description="SCF: electrons per valence electron")

@@ -7,13 +7,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from corefuse.core.edges import EDGES, TECHNIQUES
+from corefuse.core.elements import ELEMENTS
 
-METALS = ("Ni", "Mn", "Co")
+METALS = tuple(s for s, e in ELEMENTS.items() if e.layered_charges)  # of layered LiMO2
 REGRESSION_TARGETS = ("x_li", "x_ni", "x_mn", "x_co", "v_o_fraction", "antisite_fraction")
 CLASS_TARGETS = ("v_o_present", "antisite_present")
 TARGETS = (*REGRESSION_TARGETS, *CLASS_TARGETS)
 
-IONS = ("Mn2+", "Mn3+", "Mn4+", "Co2+", "Co3+", "Co4+", "Ni2+", "Ni3+", "Ni4+")
+IONS = tuple(f"{s}{v}+" for s, e in ELEMENTS.items() for v in e.ions)
 ION_PARAMETERS = (
     *("slater_scale", "slater_scale_crystal_field", "bond_angstrom"),
     *("ten_dq_ev", "ten_dq_crystal_field_ev", "v_eg_ev", "v_t2g_ev", "ligand_ten_dq_ev"),
@@ -24,7 +25,7 @@ ION_PARAMETERS = (
 )
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-Metal = Literal["Ni", "Mn", "Co"]
+Metal = Literal[METALS]  # type: ignore[valid-type]
 EdgeName = Literal[tuple(EDGES)]  # type: ignore[valid-type]
 Technique = Literal[TECHNIQUES]  # type: ignore[valid-type]
 Target = Literal[TARGETS]  # type: ignore[valid-type]

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from pymatgen.analysis.ewald import EwaldSummation
 from pymatgen.core import Lattice, Structure
 
+from corefuse.core.elements import ELEMENTS
+
 VACANT = ""
 LI_LAYER, TM_LAYER, OXYGEN = "Li", "M", "O"
 
@@ -243,10 +245,11 @@ def formal_charges(metals: dict[str, int], n_li: int) -> dict[str, float]:
 
     Mn is oxidised first (2+ Ni beside 4+ Mn, as in NMC), then Ni to 4+, then Co to 4+.
     """
-    charges = {m: 2.0 if m == "Ni" else 3.0 for m in metals}
+    spans = {m: ELEMENTS[m].layered_charges or (0.0, 0.0) for m in metals}
+    charges = {m: lowest for m, (lowest, _) in spans.items()}
     missing = 4.0 * sum(metals.values()) - n_li - sum(charges[m] * n for m, n in metals.items())
-    for metal in (m for m in ("Mn", "Ni", "Co") if m in metals):
-        taken = min(missing, (4.0 - charges[metal]) * metals[metal])
+    for metal in sorted(metals, key=lambda m: ELEMENTS[m].oxidation_order):
+        taken = min(missing, (spans[metal][1] - charges[metal]) * metals[metal])
         charges[metal] += taken / metals[metal]
         missing -= taken
     return charges

@@ -26,22 +26,12 @@ from chgnet.model import CHGNet
 from numpy.typing import NDArray
 from pymatgen.core import Structure
 
-from corefuse.config import METALS, Relaxation
+from corefuse.config import Relaxation
 from corefuse.core.errors import NotConvergedError
+from corefuse.structures import valence
 
 MODEL = "r2scan"
 PACKAGES = ("chgnet", "torch", "ase", "pymatgen", "numpy")
-
-# Largest moment (Bohr magnetons) of each state, highest state first, between the clusters that
-# r2SCAN CHGNet shows: Ni 0.0-0.2 / 0.75-0.85 / 1.45-1.7, Mn 2.7-2.9 / 3.7 / 4.5.
-MOMENT_CUTS = {
-    "Ni": ((0.45, 4), (1.10, 3), (np.inf, 2)),
-    "Mn": ((3.30, 4), (4.10, 3), (np.inf, 2)),
-}
-# Low-spin Co3+ has 0.0-0.1; one unpaired electron is low-spin Co4+ (0.7) or low-spin Co2+, and
-# high-spin Co2+ has three.
-CO_ONE_ELECTRON = (0.40, 1.50)
-FIXED_STATES = {"Li": 1, "O": -2}
 
 
 @dataclass(frozen=True)
@@ -145,38 +135,11 @@ def relax(
         steps=int(optimiser.nsteps),
         relaxed=bool(reached),
         rattle_seed=seed,
-        charge_residual=charge_residual([s.specie.symbol for s in relaxed], states),
+        charge_residual=valence.charge_residual([s.specie.symbol for s in relaxed], states),
         model=f"CHGNet {MODEL}",
         versions={package: version(package) for package in PACKAGES},
     )
     return relaxed, record
-
-
-def oxidation_states(elements: Sequence[str], moments: Sequence[float]) -> list[int]:
-    """Formal state of every atom from its unsigned moment in Bohr magnetons.
-
-    Co with one unpaired electron is 4+ where neutrality asks for a mean above 3+, else 2+: Ni
-    gives up its electrons before Co does.
-    """
-    neutral = -sum(FIXED_STATES.get(element, 0) for element in elements)
-    oxidised = neutral > 3 * sum(element in METALS for element in elements)
-    return [
-        _state(element, moment, oxidised) for element, moment in zip(elements, moments, strict=True)
-    ]
-
-
-def charge_residual(elements: Sequence[str], states: Sequence[int]) -> float:
-    """Sum of the oxidation states per transition metal; far from 0, the states are doubtful."""
-    return sum(states) / sum(element in METALS for element in elements)
-
-
-def _state(element: str, moment: float, oxidised: bool) -> int:
-    if element in FIXED_STATES:
-        return FIXED_STATES[element]
-    if element == "Co":
-        none, one = CO_ONE_ELECTRON
-        return 3 if moment < none else 4 if moment < one and oxidised else 2
-    return next(state for largest, state in MOMENT_CUTS[element] if moment < largest)
 
 
 def _atoms(structure: Structure) -> Atoms:
@@ -198,7 +161,7 @@ def _moved(structure: Structure, atoms: Atoms, moments: NDArray[np.float64]) -> 
         site_properties=structure.site_properties
         | {
             "magmom": [float(m) for m in moments],
-            "oxidation_state": oxidation_states(elements, moments),
+            "oxidation_state": valence.oxidation_states(elements, moments, "chgnet"),
         },
         properties=dict(structure.properties),
     )

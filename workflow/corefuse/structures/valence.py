@@ -1,41 +1,23 @@
-"""Valence and spin state of every metal site from its magnetic moment."""
+"""Oxidation and spin state of every metal site from its magnetic moment.
+
+The one rule of the project: the structures carry these oxidation states, and the multiplet engine
+solves these ions. The cuts are in :mod:`corefuse.core.elements`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from corefuse.config import METALS
+from corefuse.core.elements import CHARGES, ELEMENTS, MomentSource
 
-Source = Literal["gpaw", "chgnet"]
-
-# Largest moment (Bohr magnetons) of each valence, highest valence first. CHGNet r2SCAN: between the
-# clusters seen, Ni 0.0-0.2 / 0.75-0.85 / 1.45-1.7, Mn 2.7-2.9 / 3.7 / 4.5
-# (../shared/notes/structures.md). GPAW's PBE+U leaves more moment on Ni3+ (0.8 to 1.6) and Ni4+ (up
-# to 0.7). Its Mn are clusters too: 3.0 (MnO2, SrMnO3), 3.8 (LaMnO3), 4.5 (MnO). Its Ni has no gap
-# between 3+ and 2+: these cuts make 22 of 24 stored cells (tests/test_valence.py) neutral and
-# leave two 0.1 and 0.25 charges a metal off; 0.55 and 1.40 made 14 of them neutral.
-CUTS: dict[Source, dict[str, tuple[tuple[float, int], ...]]] = {
-    "chgnet": {
-        "Ni": ((0.45, 4), (1.10, 3), (np.inf, 2)),
-        "Mn": ((3.30, 4), (4.10, 3), (np.inf, 2)),
-    },
-    "gpaw": {
-        "Ni": ((0.75, 4), (1.65, 3), (np.inf, 2)),
-        "Mn": ((3.35, 4), (4.15, 3), (np.inf, 2)),
-    },
-}
-# Co below the first has no unpaired electron (low-spin 3+), up to the second one (4+ or low-spin
-# 2+), up to the third three (high-spin 2+: 2.6-2.8), above four (high-spin 3+: 3.0-3.2).
-CO_CUTS = (0.40, 1.50, 2.90)
+_METALS = frozenset(symbol for symbol, e in ELEMENTS.items() if e.cuts)
 CLOSE_EV = 0.1  # two spin states nearer than this are within the model's error
-CHARGES = {"Li": 1, "O": -2}  # of what is no metal of CUTS
-MOST_RESIDUAL = (
-    0.25  # charges a metal; above it valences are doubtful (../shared/notes/structures.md)
-)
+# Charges per metal above which valences are doubtful: relaxed layered cells of known composition
+# stay below it (tests/test_valence.py), a wrong valence in every fourth metal does not.
+MOST_RESIDUAL = 0.25
 
 
 @dataclass(frozen=True)
@@ -56,7 +38,7 @@ class SiteIon:
 def of_site(
     element: str,
     moment_mub: float,
-    source: Source,
+    source: MomentSource,
     oxidised: bool,
     spins: dict[str, Sequence[float]],
 ) -> SiteIon:
@@ -67,11 +49,7 @@ def of_site(
     taken: S comes from the ground state of the solid and not from the model's.
     """
     moment = abs(moment_mub)
-    valence = (
-        _cobalt(moment, oxidised)
-        if element == "Co"
-        else next(v for largest, v in CUTS[source][element] if moment < largest)
-    )
+    valence = of_moment(element, moment, source, oxidised)
     spin = min(spins[f"{element}{valence}+"], key=lambda s: abs(2 * s - moment))
     return SiteIon(element, valence, spin, moment)
 
@@ -79,19 +57,53 @@ def of_site(
 def of_sites(
     elements: Sequence[str],
     moments_mub: Sequence[float],
-    source: Source,
+    source: MomentSource,
     spins: dict[str, Sequence[float]],
 ) -> list[SiteIon | None]:
     """The ion of every site of a cell; None where there is no transition metal."""
-    oxygen, lithium = elements.count("O"), elements.count("Li")
-    metals = sum(e in METALS for e in elements)
-    oxidised = (
-        2 * oxygen - lithium > 3 * metals
-    )  # as corefuse.structures.relax: Ni is oxidised before Co
+    oxidised = is_oxidised(elements)
     return [
-        of_site(e, m, source, oxidised, spins) if e in METALS else None
+        of_site(e, m, source, oxidised, spins) if e in _METALS else None
         for e, m in zip(elements, moments_mub, strict=True)
     ]
+
+
+def oxidation_states(
+    elements: Sequence[str], moments_mub: Sequence[float], source: MomentSource
+) -> list[int]:
+    """Formal oxidation state of every atom from its moment (Bohr magnetons, sign ignored).
+
+    Raises
+    ------
+    KeyError
+        An element that is not in the table of elements.
+    """
+    oxidised = is_oxidised(elements)
+    return [
+        CHARGES[e] if e in CHARGES else of_moment(e, abs(m), source, oxidised)
+        for e, m in zip(elements, moments_mub, strict=True)
+    ]
+
+
+def of_moment(element: str, moment_mub: float, source: MomentSource, oxidised: bool) -> int:
+    """Valence of a metal with that unsigned moment; see :func:`of_site`."""
+    cuts = ELEMENTS[element].cuts[source]
+    valence = next(v for largest, v in cuts if moment_mub < largest)
+    return valence if isinstance(valence, int) else valence[0 if oxidised else 1]
+
+
+def is_oxidised(elements: Sequence[str]) -> bool:
+    """Whether neutrality asks for a mean charge above 3+ of the metals.
+
+    Ni gives up its electrons before Co does, so only then is Co with one unpaired electron 4+.
+    """
+    metals = sum(e in _METALS for e in elements)
+    return -sum(CHARGES.get(e, 0) for e in elements) > 3 * metals
+
+
+def charge_residual(elements: Sequence[str], states: Sequence[int]) -> float:
+    """Sum of the oxidation states per metal; far from 0, the states are doubtful."""
+    return sum(states) / sum(e in _METALS for e in elements)
 
 
 def charge_doubt(elements: Sequence[str], found: Sequence[SiteIon | None]) -> str:
@@ -106,16 +118,7 @@ def charge_doubt(elements: Sequence[str], found: Sequence[SiteIon | None]) -> st
     charge = sum(ion.valence for ion in metals) + sum(CHARGES[e] for e in others)
     if abs(charge) <= MOST_RESIDUAL * len(metals):
         return ""
-    return f"valences from moments leave {charge / len(metals):+.2f} charges a metal: doubtful"
-
-
-def _cobalt(moment_mub: float, oxidised: bool) -> int:
-    none, one, three = CO_CUTS
-    if moment_mub < none:
-        return 3
-    if moment_mub < one:
-        return 4 if oxidised else 2
-    return 2 if moment_mub < three else 3
+    return f"valences from moments leave {charge / len(metals):+.2f} charges per metal: doubtful"
 
 
 def doubts(ion: SiteIon, levels_ev: np.ndarray, spins: np.ndarray) -> list[str]:
