@@ -120,12 +120,12 @@ def write_csv(path: str | Path, table: pd.DataFrame) -> None:
         table.to_csv(partial, index=False)
 
 
-def write_netcdf(path: str | Path, dataset: xr.Dataset) -> None:
-    """Write a NetCDF-4 file, compressed."""
+def write_netcdf(path: str | Path, dataset: xr.Dataset, level: int = 4) -> None:
+    """Write a NetCDF-4 file, compressed (``level`` 1 to 9: 9 is smallest and slowest)."""
     packed = {
-        name: {"zlib": True, "complevel": 4, "shuffle": True}
-        for name, v in dataset.data_vars.items()
-        if v.size > 64
+        name: {"zlib": True, "complevel": level, "shuffle": True}
+        for name, v in dataset.variables.items()
+        if v.size > 64 and v.dtype.kind in "fiub"
     }
     # A dataset joined of files keeps the first one's lengths of strings: longer ones would be cut.
     with atomic(path) as partial:

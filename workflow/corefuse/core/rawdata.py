@@ -291,12 +291,16 @@ def _covered(runs: Sequence[xr.Dataset]) -> dict[str, float]:
 def of_edge(raw: xr.Dataset, edge: str) -> xr.Dataset:
     """The channels of one edge; none where the element is absent.
 
-    A file that keeps the density of states of every atom alone has that of the channels from it.
+    A file that keeps the density of states of every atom alone has that of the channels from it;
+    of one that keeps none it is zero.
     """
     channels = raw.isel(channel=np.flatnonzero(raw["edge"].values == edge))
-    if "dos" not in channels and "atom_dos" in channels:
-        of_site = raw["atom_dos"].values[channels["site"].values]
-        channels = channels.assign(dos=(("channel", "l", "energy"), of_site))
+    if "dos" not in channels:
+        n, energies = channels.sizes["channel"], channels.sizes["energy"]
+        dos = np.zeros((n, 3, energies), dtype="f4")
+        if "atom_dos" in channels:
+            dos = channels["atom_dos"].values[channels["site"].values]
+        channels = channels.assign(dos=(("channel", "l", "energy"), dos))
     return channels
 
 

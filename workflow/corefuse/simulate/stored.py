@@ -24,7 +24,7 @@ from corefuse.core import files
 from corefuse.core.errors import InputError
 from corefuse.plan import checks, specs
 from corefuse.plan.paths import Paths
-from corefuse.simulate.compact import compact
+from corefuse.simulate import compact
 from corefuse.structures import build
 
 LISTED = "stored.json"  # file below the folder -> digest of what decided it
@@ -216,13 +216,13 @@ def _put(
     """Copy one structure and its simulations; a row for each that failed."""
     structure, *raw = _names(config, spec.structure_id)
     _check_structure(run / structure, spec)
-    _copy(run / structure, folder / structure)
+    compact.write_json(run / structure, folder / structure)
     failures = []
     for engine, name in zip(_engines(config), raw, strict=True):
         made = _checked_raw(run / name, engine, config.simulation)
         (folder / name).unlink(missing_ok=True)
         if made.attrs["status"] == "ok":
-            files.write_netcdf(folder / name, compact(made))
+            compact.write(folder / name, made)
         else:
             reason = str(made.attrs["reason"])
             row = dict(zip(FAILED_COLUMNS, (spec.structure_id, engine.name, reason), strict=True))
