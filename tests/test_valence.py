@@ -9,7 +9,7 @@ from pymatgen.core import Lattice, Structure
 
 from corefuse.core import files, rawdata
 from corefuse.engines.multiplet import ions
-from corefuse.structures import relax, valence
+from corefuse.structures import build, relax, valence
 
 SPINS = {name: ion.spins for name, ion in ions.load().ions.items()}
 
@@ -177,6 +177,16 @@ def test_one_unpaired_electron_on_co_is_read_with_the_cell():
 def test_charge_residual_is_per_transition_metal():
     assert valence.charge_residual(["Li", "Co", "O", "O"], [1, 3, -2, -2]) == 0
     assert valence.charge_residual(["Ni", "Ni", "O", "O", "O"], [4, 3, -2, -2, -2]) == 0.5
+
+
+def test_stored_structures_hold_the_states_of_this_rule(root):
+    """So that no structure is relaxed again, ``plan.specs.REVISION`` is what it was."""
+    cells = [build.read(p) for p in (root / "resources/ni_k/structures").glob("*.json")]
+    assert len(cells) == 20
+    for cell in cells:
+        elements = [site.specie.symbol for site in cell]
+        states = valence.oxidation_states(elements, cell.site_properties["magmom"], "chgnet")
+        assert cell.site_properties["oxidation_state"] == states
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ from corefuse.core.errors import InputError
 from corefuse.core.section import Section, canonical
 from corefuse.core.vocabulary import (
     CLASS_TARGETS,
+    ION_PARAMETERS,
     IONS,
     METALS,
     REGRESSION_TARGETS,
@@ -56,6 +57,7 @@ __all__ = [
     "GRADES",
     "HOLE_ENGINE",
     "IONS",
+    "ION_PARAMETERS",
     "METALS",
     "REGRESSION_TARGETS",
     "TARGETS",

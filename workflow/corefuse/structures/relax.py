@@ -1,4 +1,4 @@
-"""CHGNet relaxation of cell and ions, and the oxidation states its moments tell.
+"""CHGNet relaxation of cell and ions, and the oxidation states that follow from its moments.
 
 CHGNet: Deng et al., Nature Machine Intelligence 5, 1031 (2023), with the weights trained on r2SCAN,
 which hold the volumes and oxidation states of layered oxides better than the default ones.
@@ -39,7 +39,7 @@ class RelaxationRecord:
     """How a relaxation ended; ``relaxed`` is False where the steps ran out first.
 
     ``charge_residual`` is the sum of the oxidation states per transition metal: 0 where the
-    states read from the moments make the cell neutral.
+    oxidation states derived from the moments make the cell neutral.
     """
 
     energy_ev_per_atom: float
