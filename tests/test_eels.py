@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from corefuse.core.spectrum import SpectrumError
-from corefuse.read import eels, readers
+from corefuse.read import eels, files
 
 STEP = 0.3
 LOSS = np.arange(-30, 300, STEP)
@@ -73,7 +73,7 @@ def test_denoising_keeps_the_components_and_drops_the_noise():
 
 
 def test_the_measured_zero_loss_image(shared):
-    recorded = readers.read(
+    recorded = files.read(
         shared / "experimental" / "eels_si_doped_nmc" / "ZLP_EELS_Spectrum_Image.dm3"
     )
     found = eels.low_loss(recorded.energy, recorded.counts)

@@ -13,7 +13,8 @@ from corefuse import config
 from corefuse.config import samples
 from corefuse.core import edge_table, files
 from corefuse.learn import dataset, domain, train
-from corefuse.read import infer, match, measured, readers
+from corefuse.read import files as spectrum_files
+from corefuse.read import infer, match, measured
 from corefuse.spectra import calibration, process
 
 TARGET = "x_li"
@@ -124,7 +125,12 @@ def charged(run, parent, contents):
 def recorded(shared):
     """The measured NMC622, its voltages with pristine as 0."""
     file = shared / "experimental" / "ni_k_nmc" / "nmc_exp_xas.json"
-    ys = [readers.read(file, f"intensity.{i}", (8330, 8370)).counts for i in range(8)]
+    ys = [
+        spectrum_files.read(
+            file, spectrum_files.Wanted(column=f"intensity.{i}", axis_range=(8330, 8370))
+        ).counts
+        for i in range(8)
+    ]
     return np.array(ys), [0, 4.3, 4.8, 3.0, 4.3, 4.8, 4.8, 3.0]
 
 

@@ -16,15 +16,39 @@ class MeasuredSpectrum(Section):
     edge: EdgeName = Field(description="edge in the file")
     technique: Technique = Field(description="XAS or EELS")
     file: str = Field(
-        description=".msa .dm3 .dm4 .hspy .emd .json, or a table as text; from the run's folder"
+        description="beamline or microscope file, see docs/reading.md; from the run's folder"
     )
     column: int | str | None = Field(
         None,
-        description="intensity column: its name, its number from 1, or keys into a .json "
-        "(intensity.0); null: by its usual name",
+        description="intensity: a column's name, its number from 1, an expression of columns such "
+        'as ln(i0/itrans) or sum("roi*")/i0, or keys into a .json (intensity.0); null: from the '
+        "counters by their usual names",
     )
     energy_column: int | str | None = Field(
         None, description="energy column likewise; null: by its name, else the first"
+    )
+    reference_column: int | str | None = Field(
+        None,
+        description="absorption of a foil or standard behind the sample, likewise; null: by its "
+        "usual name, else ln(itrans/irefer)",
+    )
+    scan: int | str | None = Field(
+        None, description="which of several scans or regions in the file: number from 1, or title"
+    )
+    group: int | str | None = Field(
+        None, description="which group of an Athena project, NeXus file or workbook, likewise"
+    )
+    signal: int | str | None = Field(
+        None, description="which signal of a microscope file, likewise"
+    )
+    mono_d_angstrom: float | None = Field(
+        None,
+        gt=0,
+        description="spacing of the monochromator's planes, for a file of angles; null: as the "
+        "file says",
+    )
+    mono_steps_per_degree: float | None = Field(
+        None, gt=0, description="of its encoder, for a file of steps; null: as the file says"
     )
     energy_unit: Literal["eV", "keV"] | None = Field(
         None, description="unit of the file's energies; null: as the file says, else eV"
@@ -49,7 +73,12 @@ class MeasuredSpectrum(Section):
         None, description="where it is fitted, true energies; null: up to 40 eV below the window"
     )
     low_loss: str | None = Field(
-        None, description="file with the zero-loss peak: plural scattering is taken out"
+        None,
+        description="file with the zero-loss peak: plural scattering is taken out; of dual EELS "
+        "the same file",
+    )
+    low_loss_signal: int | str | None = Field(
+        None, description="which of its signals; null: the one that covers 0 eV"
     )
     mode: Literal["TEY", "TFY", "PFY", "HERFD", "transmission"] | None = Field(
         None, description="how XAS was detected"
@@ -65,6 +94,8 @@ class MeasuredSpectrum(Section):
             )
         if len({found for found, _ in self.reference_peaks}) == 1:
             raise ValueError("one peak makes no line|give two or more|reference_peaks")
+        if sum(part is not None for part in (self.scan, self.group, self.signal)) > 1:
+            raise ValueError("one part of a file is meant|give scan, group or signal|scan")
         for key in ("crop_ev", "background_window_ev", "axis_range"):
             limits = getattr(self, key)
             if limits and limits[0] >= limits[1]:

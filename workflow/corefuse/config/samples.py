@@ -99,12 +99,10 @@ def _spectra(series: SpectrumSeries) -> list[tuple[str, str | int | None]]:
 def _entries(series: SpectrumSeries, file: str, key: str) -> list[str | int]:
     """Everything that the one file of a series holds."""
     from corefuse.core.spectrum import SpectrumError
-    from corefuse.read import (
-        readers,  # numpy and scipy, which a job whose config tells need not load
-    )
+    from corefuse.read import files  # numpy and scipy, which a job whose config tells need not load
 
     try:
-        return readers.entries(Path(file), series.column, series.energy_column)
+        return files.entries(Path(file), series.column, series.energy_column)
     except SpectrumError as fault:
         raise InputError(series.file, key, fault.problem, fault.fix) from None
 

@@ -17,9 +17,9 @@ from corefuse.core.spectrum import EnergyGrid, Spectrum, SpectrumError, blurred,
 from corefuse.learn.conformal import POSSIBLE_RANGE, residual_quantile
 from corefuse.learn.matrix import energy_dim, grid_of
 from corefuse.learn.models import Model
-from corefuse.read import background, gain, measured, readers
+from corefuse.read import background, files, gain, measured
+from corefuse.read.files import EV_PER_UNIT
 from corefuse.read.infer import Library, choose
-from corefuse.read.readers import EV_PER_UNIT
 from corefuse.spectra import standard
 
 MIN_EDGE_TO_NOISE = 2.0  # edge area over its background's std; less is an empty pixel
@@ -65,7 +65,7 @@ def read(
         or has no pixel with it.
     """
     try:
-        recorded = readers.read(Path(image.file))
+        recorded = files.read(Path(image.file))
         scale, offset_ev, notes = measured.axis(image)
         energy_ev = scale * recorded.energy * EV_PER_UNIT[recorded.unit or "eV"] + offset_ev
         mean = Spectrum(energy_ev, recorded.mean())
@@ -255,7 +255,7 @@ def _window_weights(entry: EdgeEntry) -> np.ndarray:
     return weights
 
 
-def _two_directions(recorded: readers.Recorded) -> np.ndarray:
+def _two_directions(recorded: files.Recorded) -> np.ndarray:
     if len(recorded.axes) != 2:
         raise SpectrumError(
             f"it has {len(recorded.axes)} directions beside the energy, not two",

@@ -17,8 +17,8 @@ from corefuse.core.edge_table import EdgeEntry, EdgeTable
 from corefuse.core.edges import EDGES, modality_id, split_modality
 from corefuse.core.errors import InputError
 from corefuse.core.spectrum import Spectrum, SpectrumError, blurred
-from corefuse.read import background, gain, readers
-from corefuse.read.readers import EV_PER_UNIT
+from corefuse.read import background, files, gain
+from corefuse.read.files import EV_PER_UNIT
 from corefuse.spectra import standard
 from corefuse.spectra.features import feature_energy, pre_edge_metrics
 
@@ -73,7 +73,7 @@ def load(
 ) -> Measured:
     """Read and treat one measured edge.
 
-    The file as :func:`corefuse.read.readers.read` finds it (the mean over the pixels of an image),
+    The file as :func:`corefuse.read.files.read` finds it (the mean over the pixels of an image),
     the axis ``energy_scale * energy + energy_offset_ev`` or the straight line through the reference
     peaks, the background taken off, plural scattering taken out where there is a low loss. The axis
     may be moved by up to ``max_shift_ev`` afterwards: a file need not cover its edge before.
@@ -93,7 +93,7 @@ def load(
 
 def _load(measured: MeasuredSpectrum, edge_table: EdgeTable, max_shift_ev: float) -> Measured:
     entry = edge_table[measured.edge]
-    recorded, unit = _recorded(measured)
+    recorded, unit = _recorded(measured, entry)
     scale, offset_ev, notes = axis(measured)
     notes += recorded.notes
     raw = Spectrum(_absolute_ev(recorded.energy, scale, offset_ev, unit), recorded.mean())
@@ -128,13 +128,33 @@ def _load(measured: MeasuredSpectrum, edge_table: EdgeTable, max_shift_ev: float
     return Measured(spectrum, std, notes)
 
 
-def _recorded(measured: MeasuredSpectrum) -> tuple[readers.Recorded, str]:
+def _recorded(measured: MeasuredSpectrum, entry: EdgeEntry) -> tuple[files.Recorded, str]:
     """What stands in a file, and the unit of its energies."""
-    recorded = readers.read(
-        Path(measured.file), measured.column, measured.axis_range, measured.energy_column
-    )
+    recorded = files.read(Path(measured.file), wanted(measured, entry))
     unit = measured.energy_unit or recorded.unit or "eV"
     return recorded, unit
+
+
+def wanted(measured: MeasuredSpectrum, entry: EdgeEntry | None = None) -> files.Wanted:
+    """What a sample entry says about its file, with the edge on the file's own axis."""
+    scale, offset_ev, _ = axis(measured)
+    in_file = None
+    if entry is not None:
+        in_file = tuple((e - offset_ev) / scale for e in entry.window_ev)
+    return files.Wanted(
+        column=measured.column,
+        energy_column=measured.energy_column,
+        reference_column=measured.reference_column,
+        axis_range=measured.axis_range,
+        part=next(
+            (p for p in (measured.scan, measured.group, measured.signal) if p is not None), None
+        ),
+        mode=measured.mode,
+        mono_d_angstrom=measured.mono_d_angstrom,
+        mono_steps_per_degree=measured.mono_steps_per_degree,
+        covers_ev=in_file,
+        edge_ev=(entry.reference.energy_ev - offset_ev) / scale if entry else None,
+    )
 
 
 def axis(measured: MeasuredSpectrum | Image) -> tuple[float, float, tuple[str, ...]]:
@@ -154,7 +174,7 @@ def low_loss(file: str, scale: float):  # noqa: ANN201 - eels is slow to import
     """The aligned low loss of a file whose energies are stretched by ``scale``."""
     from corefuse.read import eels
 
-    recorded = readers.read(Path(file))
+    recorded = files.read(Path(file))
     return eels.low_loss(scale * recorded.energy, recorded.counts)
 
 
@@ -202,7 +222,7 @@ def _check_gain(requested: Sample, edge_table: EdgeTable) -> None:
 
 def _as_recorded(measured: MeasuredSpectrum, entry: EdgeEntry) -> Spectrum:
     """A file's spectrum on the corrected axis, cut to its edge, its background in it."""
-    recorded, unit = _recorded(measured)
+    recorded, unit = _recorded(measured, entry)
     scale, offset_ev, _ = axis(measured)
     energy_ev = _absolute_ev(recorded.energy, scale, offset_ev, unit)
     return _cropped(Spectrum(energy_ev, recorded.mean()), measured.crop_ev)
