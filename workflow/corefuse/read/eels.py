@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from exspy.signals import EELSSpectrum
 
 MIN_ZERO_LOSS_SHARE = 0.05  # of all electrons: with less, t/lambda > 3, no thickness is told
+UNCALIBRATED_EV = 20.0  # a zero loss farther from 0 than this: the axis was never calibrated
+FARTHEST_EV = 200.0  # a zero loss is not looked for beyond
+SHARP = 5.0  # its height over the median of the spectrum
 MAX_STEP_DIFFERENCE = 1e-3  # low loss and core loss taken with one dispersion
 
 
@@ -38,20 +41,17 @@ def low_loss(energy_ev: np.ndarray, counts: np.ndarray) -> LowLoss:
     ``counts`` are (..., n); the pixels are added up after the alignment. t/lambda is
     ln(I_total / I_zero) (R. F. Egerton, Electron Energy-Loss Spectroscopy in the Electron
     Microscope, 3rd ed. (2011), eq. 5.1), the zero-loss intensity being cut at the first minimum
-    above the peak.
+    above the peak. An axis whose zero was never set is taken from its highest peak.
 
     Raises
     ------
     SpectrumError
         There is no zero-loss peak.
     """
-    if not (energy_ev[0] < 0 < energy_ev[-1]):
-        raise SpectrumError(
-            f"it reaches from {energy_ev[0]:g} to {energy_ev[-1]:g} eV: no zero-loss peak",
-            "give the low-loss spectrum taken with the edge",
-        )
+    moved_ev = _zero_loss_near(energy_ev, counts)
+    energy_ev = energy_ev - moved_ev
     signal = _signal(energy_ev, counts)
-    before_ev = float(np.mean(signal.estimate_zero_loss_peak_centre().data))
+    before_ev = moved_ev + float(np.mean(signal.estimate_zero_loss_peak_centre().data))
     signal.align_zero_loss_peak(print_stats=False, show_progressbar=False, crop=True)
     if signal.axes_manager.navigation_size:
         signal = signal.sum()
@@ -64,6 +64,22 @@ def low_loss(energy_ev: np.ndarray, counts: np.ndarray) -> LowLoss:
     axis = signal.axes_manager.signal_axes[0].axis
     ratio = float(np.log(signal.data.sum() / zero_loss))
     return LowLoss(np.array(axis), np.array(signal.data), before_ev, width, ratio)
+
+
+def _zero_loss_near(energy_ev: np.ndarray, counts: np.ndarray) -> float:
+    """Where the zero loss of an uncalibrated axis stands (eV), 0 for one that is calibrated."""
+    total = counts.reshape(-1, counts.shape[-1]).sum(axis=0)
+    top = int(np.argmax(total))
+    peak_ev = float(energy_ev[top])
+    if energy_ev[0] < 0 < energy_ev[-1] and abs(peak_ev) < UNCALIBRATED_EV:
+        return 0.0
+    inside = 2 < top < energy_ev.size - 3
+    if not inside or abs(peak_ev) > FARTHEST_EV or total[top] < SHARP * np.median(total):
+        raise SpectrumError(
+            f"it reaches from {energy_ev[0]:g} to {energy_ev[-1]:g} eV: no zero-loss peak",
+            "give the low-loss spectrum taken with the edge",
+        )
+    return peak_ev
 
 
 def single_scattering(energy_ev: np.ndarray, edge: np.ndarray, low: LowLoss) -> np.ndarray:
@@ -94,7 +110,13 @@ def single_scattering(energy_ev: np.ndarray, edge: np.ndarray, low: LowLoss) -> 
         extrapolate_coreloss=False,  # a power law finds no exponent where an edge ends in noise
     )
     # eXSpy 0.3.2 reconvolves with a Gaussian of area 1 in eV, not in channels
-    return np.array(out.data)[..., : energy_ev.size] * low_step
+    single = np.array(out.data)[..., : energy_ev.size] * low_step
+    if not np.isfinite(single).all():
+        raise SpectrumError(
+            "with it the deconvolution of the edge gives no finite numbers",
+            "leave low_loss out, or give one with a clear zero-loss peak",
+        )
+    return single
 
 
 def denoised(energy_ev: np.ndarray, counts: np.ndarray, components: int) -> np.ndarray:

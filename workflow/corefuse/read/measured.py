@@ -40,6 +40,7 @@ OVER_ABSORPTION = "fluorescence: over-absorption lowers strong lines, which is n
 POWER_LAW_EV = (-40.0, -5.0)  # from the start of the window: clear of what the resolution smears
 
 
+AT_ZERO_EV = (-1.0, 1.0)  # what a low loss covers
 NO_SHIFTS: Mapping[str, float] = MappingProxyType({})
 
 
@@ -47,12 +48,16 @@ NO_SHIFTS: Mapping[str, float] = MappingProxyType({})
 class Measured:
     """An edge on its own axis, background off; what was found on the way.
 
-    ``background_std`` (n,) is one standard deviation of the background taken off.
+    ``background_std`` (n,) is one standard deviation of the background taken off. ``doubts`` are
+    what makes it unreliable: predictions that use it are uncertain. ``reference`` is the foil or
+    standard that was measured with it, on the same axis, as it stands in the file.
     """
 
     spectrum: Spectrum
     background_std: np.ndarray
     notes: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
+    reference: Spectrum | None = None
 
 
 def read(
@@ -84,18 +89,21 @@ def load(
         The file cannot be read, is no spectrum, does not hold its edge or holds nothing of it, is
         saturated or falls below its background.
     """
+    key = key or modality_id(measured.edge, measured.technique)
     try:
-        return _load(measured, edge_table, max_shift_ev)
+        return _load(measured, edge_table, key, max_shift_ev)
     except SpectrumError as fault:
-        key = key or modality_id(measured.edge, measured.technique)
         raise InputError(measured.file, key, fault.problem, fault.fix) from None
 
 
-def _load(measured: MeasuredSpectrum, edge_table: EdgeTable, max_shift_ev: float) -> Measured:
+def _load(
+    measured: MeasuredSpectrum, edge_table: EdgeTable, key: str, max_shift_ev: float
+) -> Measured:
     entry = edge_table[measured.edge]
     recorded, unit = _recorded(measured, entry)
     scale, offset_ev, notes = axis(measured)
     notes += recorded.notes
+    doubts = recorded.doubts
     raw = Spectrum(_absolute_ev(recorded.energy, scale, offset_ev, unit), recorded.mean())
     _check_covers_edge(recorded.energy, measured, entry, unit, max_shift_ev)
     raw = _cropped(raw, measured.crop_ev)
@@ -106,11 +114,14 @@ def _load(measured: MeasuredSpectrum, edge_table: EdgeTable, max_shift_ev: float
     measured = measured.model_copy(update={"background": _method(raw, measured, entry)})
     spectrum, std = _without_background(raw, measured, entry)
     if measured.low_loss:
-        low = low_loss(measured.low_loss, scale)
+        try:
+            low = low_loss(measured.low_loss, scale, measured.low_loss_signal)
+            spectrum = Spectrum(spectrum.energy_ev, _deconvolved(spectrum, low))
+        except SpectrumError as fault:
+            where = f"{key}.low_loss"
+            raise InputError(measured.low_loss, where, fault.problem, fault.fix) from None
         notes += (f"zero loss at {low.zero_loss_ev:.1f} eV, t/lambda {low.t_over_lambda:.2f}",)
         notes += ("plural scattering taken out",)
-        single = _deconvolved(spectrum, low)
-        spectrum = Spectrum(spectrum.energy_ev, single)
     is_k = EDGES[measured.edge].core_orbital == "1s"  # L3 and L2 stand too near for a post-edge
     if measured.technique == "XAS" and measured.background == "line" and is_k:
         spectrum, std, note = _to_unit_step(spectrum, std, entry)
@@ -125,7 +136,18 @@ def _load(measured: MeasuredSpectrum, edge_table: EdgeTable, max_shift_ev: float
     else:
         beam_kv = measured.beam_kv or recorded.beam_kv
         notes += (f"{beam_kv:g} kV",) if beam_kv else ()
-    return Measured(spectrum, std, notes)
+    return Measured(spectrum, std, notes, doubts, _foil(recorded, scale, offset_ev, unit))
+
+
+def _foil(recorded: files.Recorded, scale: float, offset_ev: float, unit: str) -> Spectrum | None:
+    """The reference channel on the corrected axis, None where there is none."""
+    if recorded.reference is None:
+        return None
+    there = np.isfinite(recorded.reference)
+    if there.sum() < MIN_POINTS:
+        return None
+    energy_ev = _absolute_ev(recorded.energy[there], scale, offset_ev, unit)
+    return Spectrum(energy_ev, recorded.reference[there])
 
 
 def _recorded(measured: MeasuredSpectrum, entry: EdgeEntry) -> tuple[files.Recorded, str]:
@@ -170,11 +192,14 @@ def axis(measured: MeasuredSpectrum | Image) -> tuple[float, float, tuple[str, .
 
 
 @lru_cache(maxsize=8)
-def low_loss(file: str, scale: float):  # noqa: ANN201 - eels is slow to import
-    """The aligned low loss of a file whose energies are stretched by ``scale``."""
+def low_loss(file: str, scale: float, wanted: int | str | None = None):  # noqa: ANN201 - slow import
+    """The aligned low loss of a file whose energies are stretched by ``scale``.
+
+    Of several signals the one that is ``wanted``, else the only one that covers 0 eV.
+    """
     from corefuse.read import eels
 
-    recorded = files.read(Path(file))
+    recorded = files.read(Path(file), files.Wanted(part=wanted, covers_ev=AT_ZERO_EV))
     return eels.low_loss(scale * recorded.energy, recorded.counts)
 
 
