@@ -1,5 +1,6 @@
 import json
 import random
+import sys
 from copy import deepcopy
 
 import pytest
@@ -7,9 +8,10 @@ import toy
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field, create_model
 
 from corefuse import config as cfg
-from corefuse.config import GRADES, TARGETS, Config, Infer, Series, Structures
+from corefuse.config import GRADES, TARGETS, Config, Infer, Section, Series, Simulation, Structures
 from corefuse.core.edges import EDGES, TECHNIQUES
 from corefuse.core.errors import InputError
 from corefuse.plan import specs
@@ -27,7 +29,10 @@ def fault(raw: object) -> InputError:
     """The fault of a config, with the promises that hold for all of them."""
     with pytest.raises(InputError) as caught:
         config = cfg.load(raw, "c.yaml")
-        before_start(config, specs.by_id(config.structures, "c.yaml"), "c.yaml", EDGES_FILE)
+        plan = specs.by_id(config.structures, "c.yaml")
+        too_few = before_start(config, plan, "c.yaml", EDGES_FILE)
+        if too_few:  # it stops training alone
+            raise too_few
     err = caught.value
     assert str(err) == f"{err.file}: {err.key}: {err.problem}. Fix: {err.fix}"
     assert len(str(err).splitlines()) == 1
@@ -85,6 +90,28 @@ def test_a_missing_key_says_so(section, key):
     assert err.key == (f"{section}.{key}" if section else key)
     assert err.problem == "missing key"
     assert err.fix.startswith(f"add {key}")
+
+
+def test_a_series_needs_the_lithium_content_that_it_is_drawn_as():
+    raw = toy.edited("infer.samples.0.series", "charge")
+    assert cfg.load(raw, "c.yaml").infer.samples[0].series == "charge"
+    raw["train"] = raw["train"] | {"targets": ["x_ni"]}
+    err = fault(raw)
+    assert err.key == "train.targets"
+    assert "add x_li" in err.fix
+
+
+def test_a_bar_in_a_pattern_of_an_engine_does_not_break_the_line(monkeypatch):
+    class Settings(Section):
+        spin: str = Field("up", pattern="^(up|down)$")
+
+    simulation = create_model("Simulation", __base__=Simulation, mine=(Settings, Settings()))
+    mine = create_model("Config", __base__=Config, simulation=(simulation, ...))
+    monkeypatch.setattr(sys.modules[cfg.load.__module__], "model", lambda: mine)
+    err = fault(toy.edited("simulation.mine", {"spin": "left"}))
+    assert err.key == "simulation.mine.spin"
+    assert "'left' is not valid" in err.problem
+    assert "^(up|down)$" in err.fix
 
 
 CO_RICH_VACANCIES = {  # one Co has six oxygens
@@ -166,8 +193,6 @@ FAULTS = [
     ("train.subsets", {"mine": []}, "train.subsets.mine", "empty", "O_K-XAS"),
     ("train.subsets", {"mine": "eels"}, "train.subsets.mine", "'eels'", "'XAS' or 'EELS'"),
     ("train.subsets", {}, "", "no modality", "all: [all]"),
-    ("train.outer_folds", 4, "", "4 folds need as many different parents, 3 are", "fewer folds"),
-    ("train.inner_folds", 3, "", "3 folds need as many different parents, 2 are", "fewer folds"),
     ("train.trials", "many", "", "'many'", "integer"),
     ("train.trials", 2.5, "", "2.5", "integer"),
     # held-out parents and measured samples
@@ -210,10 +235,18 @@ def test_a_fault_names_key_and_fix(edit, value, key, problem, fix):
     assert fix in err.fix
 
 
+@pytest.mark.parametrize(("key", "folds", "left"), [("outer_folds", 4, 3), ("inner_folds", 3, 2)])
+def test_more_folds_than_parents_stop_training(key, folds, left):
+    err = fault(toy.edited(f"train.{key}", folds, toy.CONFIG | {"infer": {}}))
+    assert err.key == f"train.{key}"
+    assert f"{folds} folds need as many different parents, {left} are" in err.problem
+    assert "fewer folds" in err.fix
+
+
 def test_one_crystal_in_two_cells_counts_once_for_the_folds():
     again = [*toy.CONFIG["structures"]["series"], {"grade": "LiNiO2", "formula_units": 4}]
     raw = toy.edited("structures.series", again)
-    err = fault(toy.edited("train.outer_folds", 4, raw))
+    err = fault(toy.edited("train.outer_folds", 4, raw | {"infer": {}}))
     assert "4 folds need as many different parents, 3 are left" in err.problem
 
 

@@ -463,6 +463,15 @@ def test_bad_input_starts_nothing(stopped, fresh):
     assert not (fresh.folder / "results").exists()
 
 
+def test_too_few_parents_stop_training_but_not_the_spectra(fresh):
+    raw = edited("structures.series", CONFIG["structures"]["series"][:2], CONFIG | {"name": "few"})
+    config = fresh.write("few", raw | {"dataset": {}})
+    line = complaint(fresh.run("-n", "--configfile", config))
+    assert "train.outer_folds: 3 folds need as many different parents, 2 are left" in line
+    simulated = planned(fresh.run("-n", "spectra", "--configfile", config))
+    assert {"structure", "simulate", "spectra"} <= simulated.keys()
+
+
 # --- style, and the commands around Snakemake -----------------------------------------------------
 
 

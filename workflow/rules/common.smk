@@ -34,8 +34,9 @@ try:
         if missing:
             LEFT_OUT.append(f"{len(missing)} structures are left out: not in {C.simulation.stored}")
     SPECS = specs.by_id(C.structures, CONFIG_FILE)
+    NO_TRAINING = None  # why these structures are too few to train on
     if workflow.is_main_process:
-        checks.before_start(C, SPECS, CONFIG_FILE, own("resources/edges.yaml"))
+        NO_TRAINING = checks.before_start(C, SPECS, CONFIG_FILE, own("resources/edges.yaml"))
         for line in LEFT_OUT:
             print(f"[corefuse] {line}", file=sys.stderr)
 except cfg.InputError as err:

@@ -9,9 +9,16 @@ OUTPUTS  models/<target>/<subset>.ubj and .json, models/<target>/predictions.csv
 TRAIN_SECTION = cfg.canonical(C.train.model_dump(mode="json", exclude={"targets", "subsets"}))
 
 
+def training_data(w):
+    """What `train` reads; ends a run that wants models where the parents are too few."""
+    if NO_TRAINING:
+        sys.exit(f"corefuse: {NO_TRAINING}")
+    return P("dataset.nc")
+
+
 rule train:
     input:
-        P("dataset.nc"),
+        training_data,
     output:
         models=expand(P("models/{{target}}/{subset}.ubj"), subset=SUBSETS),
         cards=expand(P("models/{{target}}/{subset}.json"), subset=SUBSETS),

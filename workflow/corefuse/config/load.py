@@ -63,9 +63,12 @@ def _as_input_error(error: ErrorDetails, file: str | Path, above: list[str]) -> 
     if error["type"] == "missing":
         return InputError(file, key, "missing key", f"add {where[-1]}: see config/README.md")
     message = error["msg"].removeprefix("Value error, ")
-    if "|" not in message:
+    parts = message.split("|")
+    # corefuse's own validators raise ``problem|fix|key below``; a pattern of pydantic's may hold
+    # a bar too
+    if error["type"] != "value_error" or len(parts) != 3:
         return InputError(file, key, f"{reprlib.repr(error['input'])} is not valid", message)
-    problem, fix, below = message.rsplit("|", 2)
+    problem, fix, below = parts
     return InputError(file, ".".join(filter(None, [*where, below])), problem, fix)
 
 

@@ -44,6 +44,11 @@ class Config(Section):
         known = self.spectra.modalities()
         _check_subsets(resolve_subsets(self), known)
         _check_samples(self.infer.samples, known)
+        if any(s.series for s in self.infer.samples) and "x_li" not in self.train.targets:
+            raise ValueError(
+                "a series is drawn as its Li content, which no model predicts"
+                "|add x_li, or drop the series|train.targets"
+            )
         for i, image in enumerate(self.infer.images):
             unknown = [e for e in image.edges if modality_id(e, "EELS") not in known]
             if unknown:

@@ -24,8 +24,18 @@ def before_start(
     specs: Mapping[str, StructureSpec],
     config_file: str,
     edges_file: str,
-) -> None:
-    """Raise InputError for a fault that only shows with files and plan at hand."""
+) -> InputError | None:
+    """Check what only shows with files and plan at hand.
+
+    Returns
+    -------
+    The fault that stops training, if there is one: a run that only simulates may go on.
+
+    Raises
+    ------
+    InputError
+        Any other fault.
+    """
     from corefuse import engines  # a second of imports that jobs need not pay
     from corefuse.simulate import stored
 
@@ -36,7 +46,8 @@ def before_start(
     if config.simulation.stored:
         stored.listed(config.simulation.stored)
     _check_edges_occur(config, specs, config_file)
-    _check_parents(config, arrangements(config.structures, config_file), config_file)
+    crystal_of = arrangements(config.structures, config_file)
+    _check_held_out(config, crystal_of, config_file)
     _check_sample_names(config, specs, config_file)
     if config.infer.samples:
         from corefuse.core import edge_table  # numpy and readers, only when needed
@@ -50,6 +61,7 @@ def before_start(
         from corefuse.read import image
 
         image.read(one.model_copy(update={"components": None}), edge_table.load(edges_file))
+    return too_few_parents(config, crystal_of, config_file)
 
 
 def _check_techniques(config: Config, config_file: str) -> None:
@@ -177,7 +189,7 @@ def _check_edges_occur(
             )
 
 
-def _check_parents(config: Config, crystal_of: Mapping[str, str], config_file: str) -> None:
+def _check_held_out(config: Config, crystal_of: Mapping[str, str], config_file: str) -> None:
     for parent in config.dataset.holdout_parents:
         if parent not in crystal_of:
             raise InputError(
@@ -186,6 +198,15 @@ def _check_parents(config: Config, crystal_of: Mapping[str, str], config_file: s
                 f"no parent is called {parent!r}",
                 f"use some of {', '.join(sorted(crystal_of))}",
             )
+
+
+def too_few_parents(
+    config: Config, crystal_of: Mapping[str, str], config_file: str
+) -> InputError | None:
+    """The fault of a config whose parents do not fill the folds of ``train``.
+
+    ``crystal_of`` maps every parent to its arrangement; parents that share one count once.
+    """
     outer, inner = config.train.outer_folds, config.train.inner_folds
     held_out = {crystal_of[parent] for parent in config.dataset.holdout_parents}
     left = len(set(crystal_of.values()) - held_out)
@@ -195,12 +216,13 @@ def _check_parents(config: Config, crystal_of: Mapping[str, str], config_file: s
         ("inner_folds", inner, left_by_largest_fold),
     ):
         if there < folds:
-            raise InputError(
+            return InputError(
                 config_file,
                 f"train.{key}",
                 f"{folds} folds need as many different parents, {there} are left to train on",
-                "add series or decorations, or use fewer folds",
+                "add series or decorations, use fewer folds, or run `snakemake spectra` alone",
             )
+    return None
 
 
 def _check_sample_names(
