@@ -27,10 +27,12 @@ def cells(config: cfg.Config, file: str | Path) -> pd.DataFrame:
     Raises
     ------
     InputError
-        As :func:`corefuse.simulate.stored.finished`.
+        As :func:`corefuse.simulate.stored.finished`, or no cell is finished.
     """
-    folder = Path(str(config.simulation.stored))
     there = stored.finished(config, file)
+    folder = Path(str(config.simulation.stored))
+    if not there:
+        raise InputError(folder, "simulation.stored", "no cell is finished in it", "compute some")
     index = pd.read_csv(folder / "structures/index.csv", keep_default_na=False)
     index = index[index.structure_id.isin(list(there))]
     rows = [_costs(folder, names) for names in map(there.__getitem__, index.structure_id)]
