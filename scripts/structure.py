@@ -5,7 +5,7 @@ from corefuse.plan import specs
 from corefuse.simulate import stored
 from corefuse.structures import build
 
-spec = specs.StructureSpec.from_json(snakemake.params.section)
+spec = specs.from_json(snakemake.params.section)
 name, digest = f"structures/{spec.structure_id}.json", stored.structure_digest(spec)
 with files.alone(snakemake.output[0], digest) as made:
     if not made and not stored.take(snakemake.params.stored, name, digest, snakemake.output[0]):

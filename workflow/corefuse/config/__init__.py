@@ -25,6 +25,7 @@ from corefuse.config.spectra import Spectra, TechniqueSettings
 from corefuse.config.structures import (
     GRADES,
     Defect,
+    OwnStructures,
     Relaxation,
     Series,
     Structures,
@@ -79,6 +80,7 @@ __all__ = [
     "Metal",
     "Multiplet",
     "Name",
+    "OwnStructures",
     "Relaxation",
     "Report",
     "Sample",

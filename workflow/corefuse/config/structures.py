@@ -108,16 +108,50 @@ class Relaxation(Section):
     rattle_angstrom: float = Field(0.02, ge=0, description="seeded noise before relaxing")
 
 
+class OwnStructures(Section):
+    """Structures of your own, read from files instead of built."""
+
+    file: str = Field(
+        min_length=1,
+        description="file (CIF, POSCAR, XYZ with many frames, pymatgen or ASE JSON), pattern or "
+        "folder of such files, or a table `id, file, group, <labels>` (.csv)",
+    )
+    relax: Literal["none", "ions", "cell"] = Field(
+        "none", description="what CHGNet relaxes: nothing, the ions, or ions and cell"
+    )
+    group: Name | None = Field(
+        None,
+        description="group that is never split across folds; null: per file and composition",
+    )
+    moments: Literal["auto", "file", "chgnet"] | dict[str, float] = Field(
+        "auto",
+        description="magnetic moments to start from (Bohr magnetons): those of the file, "
+        "CHGNet's, or one per element; auto: the file's where it has them, else CHGNet's",
+    )
+    anions_per_formula_unit: float = Field(
+        2.0, gt=0, le=100, description="anions that contents are counted per, e.g. 2 for LiMO2"
+    )
+    formula_units: float | None = Field(
+        None, gt=0, le=1000, description="formula units in the cell; null: counted by anions"
+    )
+    labels: dict[Name, float] = Field(
+        {}, description="labels that replace or extend those counted from the cell"
+    )
+
+
 class Structures(Section):
-    """Which crystals are built."""
+    """Which crystals are built or read."""
 
     seed: int = Field(1, ge=0, description="seed of every random choice in this stage")
     formula_units: int = Field(4, ge=1, description="LiMO2 units in a cell, 4 atoms each")
     relaxation: Relaxation = Relaxation()
-    series: list[Series] = Field(min_length=1, description="the compositions")
+    series: list[Series] = Field([], description="layered compositions to build")
+    files: list[OwnStructures] = Field([], description="structures of your own, from files")
 
     @model_validator(mode="after")
     def _fits_the_cell(self) -> Structures:
+        if not self.series and not self.files:
+            raise ValueError("no structure is asked for|give series, files or both|series")
         for i, series in enumerate(self.series):
             try:
                 check_series_fits(series, series.formula_units or self.formula_units)

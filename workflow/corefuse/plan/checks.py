@@ -10,7 +10,7 @@ from corefuse.config import Config, Simulation, Structures
 from corefuse.core.errors import InputError
 from corefuse.core.places import own
 from corefuse.plan import specs as plan
-from corefuse.plan.specs import StructureSpec
+from corefuse.plan.specs import OwnSpec, Spec
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -21,7 +21,7 @@ SPARE_MINUTES = 10
 
 def before_start(
     config: Config,
-    specs: Mapping[str, StructureSpec],
+    specs: Mapping[str, Spec],
     config_file: str,
     edges_file: str,
 ) -> InputError | None:
@@ -46,7 +46,8 @@ def before_start(
     if config.simulation.stored:
         stored.listed(config.simulation.stored)
     _check_edges_occur(config, specs, config_file)
-    crystal_of = arrangements(config.structures, config_file)
+    own_groups = {s.group: s.group for s in specs.values() if isinstance(s, OwnSpec)}
+    crystal_of = arrangements(config.structures, config_file) | own_groups
     _check_held_out(config, crystal_of, config_file)
     _check_sample_names(config, specs, config_file)
     if config.infer.samples:
@@ -174,10 +175,8 @@ def engine_inputs(engine: str, configured: Iterable[str]) -> tuple[list[str], li
     return running[:1], [own(name) for name in found.resources]
 
 
-def _check_edges_occur(
-    config: Config, specs: Mapping[str, StructureSpec], config_file: str
-) -> None:
-    present = {"O", "Li"} | {metal for s in specs.values() for metal in s.metals}
+def _check_edges_occur(config: Config, specs: Mapping[str, Spec], config_file: str) -> None:
+    present = {element for spec in specs.values() for element in spec.elements}
     for edge in config.simulation.edges:
         element = edge.split()[0]
         if element not in present:
@@ -225,9 +224,7 @@ def too_few_parents(
     return None
 
 
-def _check_sample_names(
-    config: Config, specs: Mapping[str, StructureSpec], config_file: str
-) -> None:
+def _check_sample_names(config: Config, specs: Mapping[str, Spec], config_file: str) -> None:
     for i, sample in enumerate(config.infer.samples):
         if sample.name in specs:
             raise InputError(

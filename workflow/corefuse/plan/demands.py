@@ -13,9 +13,8 @@ from math import ceil, pi
 from ase.units import Bohr, Hartree
 
 from corefuse.config import Gpaw
-from corefuse.plan.specs import StructureSpec
+from corefuse.plan.specs import Spec
 
-FORMULA_UNIT_ANGSTROM3 = 35.0  # LiCoO2 has 32, LiMnO2 37
 BAND_BOTTOM_EV = 24.0  # depth below E_F of the free-electron-like band bottom (O 2s)
 COMPLEX_MB = 16 / 2**20
 PROGRAM_MB = 350.0
@@ -40,15 +39,15 @@ def bands_up_to(volume_angstrom3: float, energy_ev: float) -> float:
     return plane_waves(volume_angstrom3, energy_ev + BAND_BOTTOM_EV)
 
 
-def memory_mb(spec: StructureSpec, settings: Gpaw) -> int:
+def memory_mb(spec: Spec, settings: Gpaw) -> int:
     """Memory (MB) of a job that is one process."""
     waves, kpoints = _size(spec, settings)
-    bands = bands_up_to(FORMULA_UNIT_ANGSTROM3 * spec.formula_units, settings.spectrum_max_ev)
+    bands = bands_up_to(spec.volume_angstrom3, settings.spectrum_max_ev)
     arrays = DENSE_MATRICES * waves**2 + 2 * kpoints * bands * waves
     return ceil(SAFETY_MEMORY * (PROGRAM_MB + arrays * COMPLEX_MB)) + SPARE_MB
 
 
-def minutes(spec: StructureSpec, settings: Gpaw, runs: int = 1) -> int:
+def minutes(spec: Spec, settings: Gpaw, runs: int = 1) -> int:
     """Time (minutes) of a job that is one process and does ``runs`` of them."""
     waves, kpoints = _size(spec, settings)
     seconds = SECONDS_PER_PLANE_WAVE3 * kpoints * waves**3
@@ -56,14 +55,13 @@ def minutes(spec: StructureSpec, settings: Gpaw, runs: int = 1) -> int:
 
 
 @lru_cache
-def _cell(formula_units: int, cutoff_ev: float, spacing_per_angstrom: float) -> tuple[float, float]:
-    volume = FORMULA_UNIT_ANGSTROM3 * formula_units
+def _cell(volume: float, cutoff_ev: float, spacing_per_angstrom: float) -> tuple[float, float]:
     divisions = ceil(2 * pi / volume ** (1 / 3) / spacing_per_angstrom)
     return plane_waves(volume, cutoff_ev), max(1.0, divisions**3 / 2)  # time reversal
 
 
-def _size(spec: StructureSpec, settings: Gpaw) -> tuple[float, float]:
+def _size(spec: Spec, settings: Gpaw) -> tuple[float, float]:
     """Plane waves and k points, as in a cell as long as it is wide."""
     return _cell(
-        spec.formula_units, settings.plane_wave_cutoff_ev, settings.kpoint_spacing_per_angstrom
+        spec.volume_angstrom3, settings.plane_wave_cutoff_ev, settings.kpoint_spacing_per_angstrom
     )

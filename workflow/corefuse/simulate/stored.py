@@ -32,7 +32,7 @@ FAILED = "failed.csv"
 FAILED_COLUMNS = ("structure_id", "engine", "reason")
 
 
-def structure_digest(spec: specs.StructureSpec) -> str:
+def structure_digest(spec: specs.Spec) -> str:
     """What decides a structure: its request and the revision of the code that makes it."""
     return files.digest([f"structure {specs.REVISION}", spec.to_json()])
 

@@ -12,10 +12,11 @@ from typing import Any
 
 from pymatgen.core import Structure
 
+from corefuse.core.elements import ELEMENTS
 from corefuse.core.errors import InputError, NotConvergedError
 from corefuse.core.files import atomic, read_json, write_json
-from corefuse.plan.specs import StructureSpec
-from corefuse.structures import defects, layered
+from corefuse.plan.specs import OwnSpec, Spec, StructureSpec
+from corefuse.structures import defects, layered, valence
 from corefuse.structures.layered import LI_LAYER, OXYGEN, TM_LAYER, VACANT
 
 COLUMNS = (
@@ -46,7 +47,7 @@ COLUMNS = (
 
 
 def build(spec: StructureSpec) -> Structure:
-    """The unrelaxed structure.
+    """The unrelaxed layered structure.
 
     Site properties: ``sublattice`` (Li, M, O), ``ideal_site`` (index in the host without any
     vacancy, the same for all structures of a parent) and ``role``. ``properties`` hold the
@@ -100,8 +101,10 @@ def check_room(spec: StructureSpec, host: Structure, metals: Sequence[str]) -> N
         build(spec)
 
 
-def make(spec: StructureSpec) -> Structure:
+def make(spec: Spec) -> Structure:
     """The relaxed structure with moments, oxidation states, labels and the whole record.
+
+    A structure of the user is relaxed as far as its entry asks.
 
     Where CHGNet fails it is the unrelaxed one, with the reason in the property ``failed``: engines
     leave it alone, and it is listed among the failed structures.
@@ -111,18 +114,84 @@ def make(spec: StructureSpec) -> Structure:
     ValueError
         The defects find no room in the cell.
     """
-    from corefuse.structures import relax  # torch takes seconds to import and only this needs it
-
-    rattle_seed = layered.stream_seed(spec.seed, spec.structure_id, "rattle")
-    built = build(spec)
+    built = of_user(spec) if isinstance(spec, OwnSpec) else build(spec)
     try:
-        structure, record = relax.relax(built, spec.relaxation, rattle_seed)
-        structure.properties |= {"relaxation": asdict(record), "failed": ""}
+        structure, record = _relaxed(spec, built)
+        structure.properties |= {"relaxation": record, "failed": ""}
     except Exception as fault:  # one odd cell must not stop hundreds
         structure = built
         structure.properties |= {"relaxation": {}, "failed": f"CHGNet relaxation: {fault!r}"}
     structure.properties["labels"] = labels(structure)
     return structure
+
+
+def of_user(spec: OwnSpec) -> Structure:
+    """The crystal of a request of the user, with the record that :func:`build` gives its own."""
+    crystal = spec.crystal
+    anion = [(ELEMENTS[e].charge or 0) < 0 for e in crystal.elements]
+    return Structure(
+        crystal.lattice,
+        crystal.elements,
+        crystal.frac_coords,
+        site_properties={"role": ["anion" if a else "cation" for a in anion]},
+        properties={
+            "spec": spec.model_dump(mode="json"),
+            "structure_id": spec.structure_id,
+            "parent_id": spec.parent_id,
+            "host_id": spec.host_id,
+            "arrangement": spec.group,
+            "defects": [],
+        },
+    )
+
+
+def _relaxed(spec: Spec, built: Structure) -> tuple[Structure, dict[str, Any]]:
+    """The structure with ``magmom`` and ``oxidation_state``, and how its relaxation ended."""
+    moments = spec.crystal.moments_mub if isinstance(spec, OwnSpec) else None
+    if moments is not None and spec.relax == "none":
+        return _with_moments(built, moments), {"relaxed": True, "steps": 0}
+    from corefuse.structures import relax  # torch takes seconds to import and only this needs it
+
+    if isinstance(spec, OwnSpec) and spec.relax == "none":
+        record = {"energy_ev_per_atom": relax.energy_ev(built) / len(built)}
+        found = _with_moments(built, relax.moments_mub(built))
+        return found, record | {"relaxed": True, "steps": 0}
+    rattle_seed = layered.stream_seed(spec.seed, spec.structure_id, "rattle")
+    with_cell = not isinstance(spec, OwnSpec) or spec.relax == "cell"
+    structure, done = relax.relax(built, spec.relaxation, rattle_seed, with_cell)
+    if moments is not None:
+        structure = _with_moments(structure, moments)
+    return structure, asdict(done)
+
+
+def _with_moments(structure: Structure, moments_mub: Sequence[float]) -> Structure:
+    elements = [site.specie.symbol for site in structure]
+    states = valence.oxidation_states(elements, moments_mub, "gpaw")
+    out = structure.copy()
+    out.add_site_property("magmom", [float(m) for m in moments_mub])
+    out.add_site_property("oxidation_state", states)
+    return out
+
+
+def _contents_of_user(structure: Structure, spec: dict[str, Any]) -> dict[str, Any]:
+    """Contents per formula unit of a user's cell; what its entry states replaces what is counted.
+
+    No defect can be counted without the crystal it was made from: those labels are what the entry
+    says, else 0 for contents and empty for defects.
+    """
+    number = Counter(site.specie.symbol for site in structure)
+    units = spec["formula_units"]
+    counted = {f"x_{e.lower()}": n / units for e, n in number.items() if e != "O"}
+    unknown = dict.fromkeys(("v_o_count", "v_o_fraction", "antisite_count", "antisite_fraction"))
+    return {
+        "n_atoms": len(structure),
+        "formula_units": units,
+        **dict.fromkeys(("x_li", "x_ni", "x_mn", "x_co"), 0.0),
+        **counted,
+        **unknown,
+        "defect_class": "",
+        **spec["labels"],
+    }
 
 
 def contents(structure: Structure) -> dict[str, Any]:
@@ -153,13 +222,14 @@ def contents(structure: Structure) -> dict[str, Any]:
 def labels(structure: Structure) -> dict[str, Any]:
     """The index row of a structure, counted and measured on the structure itself."""
     record, spec = structure.properties["relaxation"], structure.properties["spec"]
-    found = contents(structure)
+    of_user = "crystal" in spec
+    found = _contents_of_user(structure, spec) if of_user else contents(structure)
     row = {
         "structure_id": structure.properties["structure_id"],
         "parent_id": structure.properties["parent_id"],
         "host_id": structure.properties["host_id"],
         "arrangement": structure.properties["arrangement"],
-        "grade": spec["grade"],
+        "grade": structure.composition.reduced_formula if of_user else spec["grade"],
         **found,
         "seed": spec["seed"],
         "energy_ev_per_atom": record.get("energy_ev_per_atom"),
@@ -169,7 +239,9 @@ def labels(structure: Structure) -> dict[str, Any]:
         "relax_steps": record.get("steps", 0),
         "failed": structure.properties["failed"],
     }
-    return {column: row[column] for column in COLUMNS}
+    return {column: row[column] for column in COLUMNS} | {
+        name: value for name, value in found.items() if name not in COLUMNS
+    }
 
 
 def write(path: str | Path, structure: Structure) -> None:
@@ -207,11 +279,13 @@ def read(path: str | Path) -> Structure:
 
 
 def write_index(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Write ``index.csv``: one row a structure, exactly the columns of ``COLUMNS``."""
+    """Write ``index.csv``: one row per structure, ``COLUMNS`` and then labels of the user."""
+    listed = list(rows)
+    more = sorted({name for row in listed for name in row} - set(COLUMNS))
     with atomic(path) as partial, partial.open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(COLUMNS)
-        table.writerows([row[column] for column in COLUMNS] for row in rows)
+        table.writerow([*COLUMNS, *more])
+        table.writerows([row.get(column) for column in (*COLUMNS, *more)] for row in listed)
 
 
 def _full(metals: Sequence[str]) -> list[str]:

@@ -105,10 +105,15 @@ def energy_ev(structure: Structure) -> float:
     return float(_atoms(structure).get_potential_energy())
 
 
+def moments_mub(structure: Structure) -> list[float]:
+    """CHGNet's unsigned moments (n,) of a structure as it stands, in Bohr magnetons."""
+    return [float(m) for m in _atoms(structure).get_magnetic_moments()]
+
+
 def relax(
-    structure: Structure, settings: Relaxation, seed: int
+    structure: Structure, settings: Relaxation, seed: int, with_cell: bool = True
 ) -> tuple[Structure, RelaxationRecord]:
-    """Relax cell and ions with LBFGS after a seeded rattle.
+    """Relax the ions, and the cell with them unless told otherwise, after a seeded rattle (LBFGS).
 
     The rattle breaks the symmetry that would hide Jahn-Teller and charge order; which order is
     found depends on its seed. Site properties are kept; ``magmom`` (Bohr magnetons, unsigned) and
@@ -122,7 +127,8 @@ def relax(
     assert np.linalg.det(structure.lattice.matrix) > 0, "left-handed cell"
     atoms = _atoms(structure)
     atoms.rattle(settings.rattle_angstrom, seed=seed)
-    with LBFGS(FrechetCellFilter(atoms), logfile=None) as optimiser, warnings.catch_warnings():
+    free = FrechetCellFilter(atoms) if with_cell else atoms
+    with LBFGS(free, logfile=None) as optimiser, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "logm result", RuntimeWarning)  # errors of 1e-13
         reached = optimiser.run(fmax=settings.fmax_ev_per_angstrom, steps=settings.max_steps)
     forces, moments = atoms.get_forces(), atoms.get_magnetic_moments()
