@@ -7,10 +7,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from corefuse.config.command import Command, command_of
+from corefuse.core.edges import EDGES
 from corefuse.core.section import Section, Unique
 from corefuse.core.vocabulary import EdgeName
 
 FDMNES_RADIUS_ANGSTROM = {
+    **dict.fromkeys(EDGES, 6.0),
     **{"O K": 6.0, "Li K": 6.0},
     **{"Mn L2,3": 5.75, "Co L2,3": 5.5, "Ni L2,3": 6.5},
     **{"Mn K": 5.75, "Co K": 5.5, "Ni K": 6.5},

@@ -51,6 +51,8 @@ EDGES: dict[str, Edge] = {
         _k("Li", LI_K_SUPERPOSED),
         *(_l23(m) for m in ("Mn", "Co", "Ni")),
         *(_k(m) for m in ("Mn", "Co", "Ni")),
+        *(_l23(m) for m in ("Ti", "V", "Cr", "Fe", "Cu")),
+        *(_k(e) for e in ("Ti", "V", "Cr", "Fe", "Cu", "Na", "Mg", "Al", "Si", "P")),
     )
 }
 TECHNIQUES = ("XAS", "EELS")

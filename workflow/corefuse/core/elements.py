@@ -60,11 +60,6 @@ class Element:
     oxidation_order: int = 0
     ions: tuple[int, ...] = ()
 
-    @property
-    def has_l23(self) -> bool:
-        """Whether its L2,3 edge is one of the edges: true of the metals that moments tell."""
-        return bool(self.cuts)
-
 
 def _both(cuts: Cuts) -> dict[MomentSource, Cuts]:
     return {"chgnet": cuts, "gpaw": cuts}
@@ -107,6 +102,15 @@ _LISTED = (
         oxidation_order=3,
         ions=(2, 3, 4),
     ),
+    *(
+        Element(symbol, charge=charge)
+        for symbol, charge in (("Na", 1), ("Mg", 2), ("Al", 3), ("Si", 4), ("P", 5))
+    ),
+    Element("Ti", cuts=_both(((0.50, 4), (1.40, 3), (inf, 2)))),
+    Element("V", cuts=_both(((0.50, 5), (1.45, 4), (2.40, 3), (inf, 2))), hubbard_u_ev=3.25),
+    Element("Cr", cuts=_both(((1.00, 6), (2.55, 4), (3.30, 3), (inf, 2))), hubbard_u_ev=3.7),
+    Element("Fe", cuts=_both(((3.30, 4), (3.95, 2), (inf, 3))), hubbard_u_ev=5.3),
+    Element("Cu", cuts=_both(((0.30, 1), (inf, 2)))),
 )
 ELEMENTS: dict[str, Element] = {element.symbol: element for element in _LISTED}
 CHARGES: dict[str, int] = {s: e.charge for s, e in ELEMENTS.items() if e.charge is not None}

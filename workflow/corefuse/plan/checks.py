@@ -41,6 +41,7 @@ def before_start(
 
     for engine, edges in config.simulation.engines().items():
         engines.check_edges(engine, edges, config_file)
+    _check_edges_have_an_axis(config, config_file, edges_file)
     _check_techniques(config, config_file)
     _check_programs(config, config_file)
     if config.simulation.stored:
@@ -173,6 +174,20 @@ def engine_inputs(engine: str, configured: Iterable[str]) -> tuple[list[str], li
     found = engines.get(engine)
     running = [name for name in found.reads if name in configured]
     return running[:1], [own(name) for name in found.resources]
+
+
+def _check_edges_have_an_axis(config: Config, config_file: str, edges_file: str) -> None:
+    from corefuse.core import edge_table
+
+    table = edge_table.load(edges_file)
+    for edge in config.simulation.edges:
+        if edge not in table:
+            raise InputError(
+                config_file,
+                f"simulation.edges.{edge}",
+                f"{edges_file} has no axis, window and reference for {edge}",
+                f"add an entry there, or use one of {', '.join(table)}",
+            )
 
 
 def _check_edges_occur(config: Config, specs: Mapping[str, Spec], config_file: str) -> None:

@@ -285,7 +285,10 @@ def write_index(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
     with atomic(path) as partial, partial.open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow([*COLUMNS, *more])
-        table.writerows([row.get(column) for column in (*COLUMNS, *more)] for row in listed)
+        table.writerows(
+            [*(row[column] for column in COLUMNS), *(row.get(name) for name in more)]
+            for row in listed
+        )
 
 
 def _full(metals: Sequence[str]) -> list[str]:

@@ -32,6 +32,7 @@ from pymatgen.core import Structure
 
 from corefuse.core import files, rawdata
 from corefuse.core.edges import EDGES
+from corefuse.core.elements import ELEMENTS
 from corefuse.core.errors import InputError, NotConvergedError
 from corefuse.engines import Engine, Job
 from corefuse.engines.multiplet import ions, ligand_field
@@ -62,7 +63,9 @@ class MultipletEngine(Engine):
 
     name = "multiplet"
     revision = 4
-    edges = tuple(e.name for e in EDGES.values() if e.core_orbital == "2p")
+    edges = tuple(
+        e.name for e in EDGES.values() if e.core_orbital == "2p" and ELEMENTS[e.element].ions
+    )
     reads = ("gpaw", "gpaw_core_hole")
     resources = ("resources/multiplet.yaml",)
 
