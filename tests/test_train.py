@@ -25,6 +25,7 @@ from corefuse.learn.train import METRIC_COLUMNS, OUT_OF_FOLD_COLUMNS, cross_pred
 
 SETTINGS = Train(outer_folds=3, inner_folds=2, trials=2, max_trees=25, bootstrap=100)
 DATA = synthetic.build()
+GRIDS = grids_of(DATA, MODALITIES)
 
 
 def samples(target, modalities=MODALITIES, data=DATA):
@@ -133,7 +134,7 @@ def test_what_is_held_back_decides_nothing_in_a_fold(fit):
     spoilt = replace(some, x=x, truth=truth)
     grids = grids_of(DATA, [O_K, NI_L])
     fits = {
-        "boosted": lambda part: fit_boosted(part, "class", SETTINGS, 0, 1),
+        "boosted": lambda part: fit_boosted(part, grids, "class", SETTINGS, 0, 1),
         "constant": fit_constant,
         "jia": lambda part: fit_jia(part, grids, "class", SETTINGS, 0, 1),
     }
@@ -162,7 +163,7 @@ def test_out_of_fold_predictions_come_from_the_fit_of_the_other_folds():
 def test_the_best_number_of_trees_is_read_from_the_inner_curve():
     some = samples("v_o_fraction", [O_K])  # hardly anything to learn: more trees do harm
     folds = grouped_folds(some.groups, some.truth, 2, 0)
-    tuned = tune(some, folds, "regression", SETTINGS, 0, 1, (0.1, 0.5))
+    tuned = tune([some] * 2, folds, "regression", SETTINGS, 0, 1, (0.1, 0.5))
     assert 1 <= tuned.n_trees < SETTINGS.max_trees
     pooled = np.sqrt(np.mean((tuned.margin - some.truth) ** 2))
     assert pooled >= tuned.loss * (1 - 1e-4)
@@ -186,12 +187,13 @@ def test_calibrated_probabilities_are_no_surer_than_they_are_right():
     """Labels that cannot be learnt: a search makes its own margins look better than they are."""
     rng = np.random.default_rng(0)
     some = samples("x_li", [MN_L])
+    grids = grids_of(DATA, [MN_L])
     luck = Train(inner_folds=2, trials=12, max_trees=60)
     slopes = []
     for seed in range(4):
         coin = dict(zip(np.unique(some.structures), rng.integers(0, 2, 36), strict=True))
         noise = replace(some, truth=np.array([float(coin[s]) for s in some.structures]))
-        slopes.append(fit_boosted(noise, "class", luck, seed, 1).platt.slope)
+        slopes.append(fit_boosted(noise, grids, "class", luck, seed, 1).platt.slope)
     assert np.mean(slopes) < 0.5
 
 
@@ -199,10 +201,9 @@ def test_more_trials_never_tune_worse():
     some = samples("x_li", [O_K])
     folds = grouped_folds(some.groups, some.truth, 2, 0)
     losses = [
-        tune(some, folds, "regression", SETTINGS.model_copy(update={"trials": n}), 0, 1, (0.1, 0.5))
-        .loss
-        for n in (1, 6)
-    ]  # fmt: skip
+        tune([some] * 2, folds, "regression", settings, 0, 1, (0.1, 0.5)).loss
+        for settings in (SETTINGS.model_copy(update={"trials": n}) for n in (1, 6))
+    ]
     assert losses[1] <= losses[0]
 
 
@@ -211,7 +212,7 @@ def test_the_final_model_and_its_card(trained):
     assert set(result.models) == set(SUBSETS)
     model = result.models["all"]
     chosen = model.card.choices
-    assert set(chosen) == {"parameters", "n_trees", "calibration", "threshold"}
+    assert set(chosen) == {"features", "line", "parameters", "n_trees", "calibration", "threshold"}
     assert "of 2 (optuna, TPE)" in chosen["parameters"]
     assert chosen["n_trees"].startswith(f"{model.card.parameters['n_trees']:g} of at most 25")
     assert model.card.modalities == MODALITIES
@@ -263,7 +264,7 @@ def test_a_target_that_hardly_varies_is_not_learnable_and_does_not_crash(trained
 def test_the_constant_class_is_softened_by_the_number_of_structures():
     some = samples("antisite_present")
     none = replace(some, truth=np.zeros_like(some.truth))
-    assert boosted_constant(none, "class").predict(some.x[:1]) == pytest.approx(1 / (36 + 2))
+    assert boosted_constant(none, GRIDS, "class").predict(some.x[:1]) == pytest.approx(1 / (36 + 2))
 
 
 def test_the_seed_decides_everything():

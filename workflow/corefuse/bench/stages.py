@@ -55,7 +55,7 @@ def rows() -> Iterator[Row]:
     sample = infer.of_structure(processed[made.dataset["structure_id"].values[0]])
     seconds, _ = timed(lambda: infer.infer(sample, library, demo.infer.confidence))
     yield _row("infer", f"one sample, {TARGET}", seconds, len(modalities))
-    whole = max(result.models.values(), key=lambda m: m.card.n_features)
+    whole = max(result.models.values(), key=lambda m: len(m.card.modalities))
     seconds, _ = timed(lambda: attributions.attributions(whole, made.dataset))
     yield _row("attributions", f"{samples} samples, {TARGET}", seconds)
 

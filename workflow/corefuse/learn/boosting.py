@@ -1,4 +1,4 @@
-"""Gradient boosting with a small search: fit one model on given samples, and nothing else.
+"""A ridge line and gradient boosting on top of it: fit one model on given samples, nothing else.
 
 Everything a fitted model needs (parameters, number of trees, calibration) comes from the samples
 it is given, so a fold that is held back is never seen.
@@ -6,7 +6,7 @@ it is given, so a fold that is held back is never seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,16 +14,27 @@ import numpy as np
 import optuna
 import xgboost as xgb
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline
 
 from corefuse.config import Train as TrainSettings
 from corefuse.core.spectrum import EnergyGrid
 from corefuse.learn.conformal import Platt, fit_platt
+from corefuse.learn.linear import (
+    STRENGTHS,
+    Linear,
+    best_strength,
+    constant,
+    fit_linear,
+    squared_error,
+)
 from corefuse.learn.matrix import jia_features
+from corefuse.learn.recipes import RECIPES, Recipe, fit_recipe
 from corefuse.learn.splits import Fold, grouped_folds
 
 OBJECTIVES = {"regression": "reg:squarederror", "class": "binary:logistic"}
+NO_MARGIN = {"regression": 0.0, "class": 0.5}  # base_score of a margin of zero
 # 32 quantile bins cost half of 64 and a third of 256; noise hides finer steps.
 FIXED = {"tree_method": "hist", "max_bin": 32, "eval_metric": "rmse", "verbosity": 0}
 IDENTITY = Platt(slope=1, intercept=0)
@@ -32,6 +43,10 @@ CLASS_CHOICES = {
     "trees that are best on the other inner folds",
     "threshold": "a label (and f1) is 1 where the calibrated probability is 0.5 or more; not tuned",
 }
+COLSAMPLE = (0.1, 0.5)  # of many columns, neighbours of which say the same
+COLSAMPLE_FEW = (0.6, 0.9)
+FEW = ("named", "components")
+LINEAR = ("bins", "named", "components")  # recipes that a line is fitted on, too
 FIRST_TRIAL = {
     "max_depth": 3,
     "eta": 0.15,
@@ -50,10 +65,17 @@ class Samples:
     truth: NDArray[np.float64]
     groups: NDArray[Any]
     structures: NDArray[Any]
+    base: NDArray[np.float64] | None = None  # margin (n,) that trees are added to
 
     def take(self, rows: NDArray[np.intp]) -> Samples:
         """Return the samples of some rows."""
-        return Samples(self.x[rows], self.truth[rows], self.groups[rows], self.structures[rows])
+        base = None if self.base is None else self.base[rows]
+        every = (self.x, self.truth, self.groups, self.structures)
+        return Samples(*(part[rows] for part in every), base)
+
+    def of(self, features: NDArray[np.float32], base: NDArray[np.float64] | None = None) -> Samples:
+        """Return the same samples with other features (n, q)."""
+        return Samples(features, self.truth, self.groups, self.structures, base)
 
     def weights(self) -> NDArray[np.float64]:
         """Weight of each sample when a structure counts once, however many views it has."""
@@ -72,10 +94,14 @@ class Boosted:
     platt: Platt | None
     parameters: dict[str, float]
     choices: dict[str, str]
+    recipe: Recipe
+    linear: Linear
+    grids: Mapping[str, EnergyGrid]
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Values or probabilities, shape (n,), of features (n, p)."""
-        return delivered(self.booster, self.platt, x)
+        """Values or probabilities, shape (n,), of spectra (n, p)."""
+        features = self.recipe.features(x, self.grids)
+        return delivered(self.booster, self.platt, features, self.linear)
 
 
 @dataclass(frozen=True)
@@ -94,11 +120,12 @@ class Jia:
     """The recipe of Jia et al. (2026): features, then a booster."""
 
     features: Pipeline
-    boosted: Boosted
+    booster: xgb.Booster
+    platt: Platt | None
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Values or probabilities, shape (n,), of features (n, p)."""
-        return self.boosted.predict(self.features.transform(x).astype(np.float32))
+        """Values or probabilities, shape (n,), of spectra (n, p)."""
+        return delivered(self.booster, self.platt, self.features.transform(x).astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -128,25 +155,126 @@ class Tuned:
 
 
 def delivered(
-    booster: xgb.Booster, platt: Platt | None, x: NDArray[np.float32]
+    booster: xgb.Booster,
+    platt: Platt | None,
+    features: NDArray[np.float32],
+    linear: Linear | None = None,
 ) -> NDArray[np.float64]:
-    """Values or calibrated probabilities, shape (n,), of features (n, p)."""
-    margin = booster.inplace_predict(x, predict_type="margin").astype(float)
+    """Values or calibrated probabilities, shape (n,), of features (n, q)."""
+    margin = booster.inplace_predict(features, predict_type="margin").astype(float)
+    if linear:
+        margin = margin + linear.margin(features)
     return platt.probability(margin) if platt else margin
 
 
 def fit_boosted(
-    samples: Samples, kind: str, settings: TrainSettings, seed: int, n_threads: int
+    samples: Samples,
+    grids: Mapping[str, EnergyGrid],
+    kind: str,
+    settings: TrainSettings,
+    seed: int,
+    n_threads: int,
+    recipes: Sequence[str] = RECIPES,
 ) -> Boosted:
-    """Tune on inner grouped folds, refit on all samples, calibrate on margins of :class:`Tuned`."""
+    """Choose features and parameters on inner grouped folds, refit on all samples, calibrate.
+
+    Every recipe of ``LINEAR`` gets the line of the best strength, or none. The recipe is the one
+    with the smallest error of the first trial (line, and trees of fixed parameters, their best
+    number); its parameters are then searched. Margins to calibrate on are those of what is best on
+    the other folds: recipe, line, and as in :class:`Tuned`.
+    """
     folds = grouped_folds(
         samples.groups, samples.truth, settings.inner_folds, seed, "train.inner_folds"
     )
-    tuned = tune(samples, folds, kind, settings, seed, n_threads, colsample=(0.1, 0.5))
-    calibrated = kind == "class"
-    platt = fit_platt(tuned.margin, samples.truth, samples.weights()) if calibrated else None
-    choices = _choices(tuned, settings) | (CLASS_CHOICES if calibrated else {})
-    return _refit(samples, tuned, platt, kind, seed, n_threads, choices)
+    first = settings.model_copy(update={"trials": 1})
+    candidates = {name: _candidate(samples, grids, name, kind, folds) for name in recipes}
+    tried = {
+        name: tune(c.parts, folds, kind, first, seed, n_threads, c.colsample)
+        for name, c in candidates.items()
+    }
+    errors = {name: _fold_errors(t.margin, samples.truth, kind, folds) for name, t in tried.items()}
+    best = min(errors, key=lambda name: errors[name].sum())
+    chosen = candidates[best]
+    tuned = tune(chosen.parts, folds, kind, settings, seed, n_threads, chosen.colsample)
+    platt = None
+    if kind == "class":
+        margin = _unseen_margin(tried | {best: tuned}, errors, folds)
+        platt = fit_platt(margin, samples.truth, samples.weights())
+    recipe = fit_recipe(best, samples.x, grids)
+    features = recipe.features(samples.x, grids)
+    linear = _line(features, samples.truth, kind, chosen.strength)
+    booster = _refit(samples.of(features, linear.margin(features)), tuned, kind, seed, n_threads)
+    losses = {name: float(np.sqrt(e.sum() / len(samples.truth))) for name, e in errors.items()}
+    choices = _choices(tuned, losses, chosen, settings) | (CLASS_CHOICES if platt else {})
+    parameters = tuned.parameters | {"n_trees": tuned.n_trees}
+    return Boosted(booster, platt, parameters, choices, recipe, linear, grids)
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """One recipe on inner folds: for each fold all samples, as its training rows decide.
+
+    The strength of a fold's line is the best one on the other folds, ``strength`` that on all.
+    """
+
+    parts: list[Samples]
+    strength: int | None  # of the line, an index of STRENGTHS; None: the mean
+    colsample: tuple[float, float]
+
+
+def _candidate(
+    samples: Samples, grids: Mapping[str, EnergyGrid], name: str, kind: str, folds: Sequence[Fold]
+) -> _Candidate:
+    features = [
+        fit_recipe(name, samples.x[train], grids).features(samples.x, grids) for train, _ in folds
+    ]
+    truth = samples.truth
+    lines = [
+        [
+            *(fit_linear(x[train], truth[train], kind) if name in LINEAR else []),
+            constant(truth[train], kind),
+        ]
+        for x, (train, _) in zip(features, folds, strict=True)
+    ]
+    errors = np.array(
+        [
+            [squared_error(line, x[test], truth[test], kind) for line in of_fold]
+            for x, (_, test), of_fold in zip(features, folds, lines, strict=True)
+        ]
+    )
+    parts = []
+    for k, (x, of_fold) in enumerate(zip(features, lines, strict=True)):
+        best = best_strength(np.delete(errors, k, axis=0))
+        parts.append(samples.of(x, of_fold[-1 if best is None else best].margin(x)))
+    strength = best_strength(errors)
+    return _Candidate(parts, strength, COLSAMPLE_FEW if name in FEW else COLSAMPLE)
+
+
+def _fold_errors(
+    margin: NDArray[np.float64], truth: NDArray[np.float64], kind: str, folds: Sequence[Fold]
+) -> NDArray[np.float64]:
+    """Sum of squared errors of values or probabilities on each fold, shape (fold,)."""
+    said = expit(margin) if kind == "class" else margin
+    return np.array([((said - truth)[test] ** 2).sum() for _, test in folds])
+
+
+def _unseen_margin(
+    tried: Mapping[str, Tuned], errors: Mapping[str, NDArray[np.float64]], folds: Sequence[Fold]
+) -> NDArray[np.float64]:
+    """Margins (n,), in each fold those of the recipe that is best on the other folds."""
+    out = np.empty(sum(len(test) for _, test in folds))
+    for k, (_, test) in enumerate(folds):
+        others = {name: np.delete(e, k).sum() for name, e in errors.items()}
+        out[test] = tried[min(others, key=others.__getitem__)].margin[test]
+    return out
+
+
+def _line(
+    features: NDArray[np.float32], truth: NDArray[np.float64], kind: str, strength: int | None
+) -> Linear:
+    if strength is None:
+        return constant(truth, kind)
+    return fit_linear(features, truth, kind)[strength]
 
 
 def fit_constant(samples: Samples) -> Constant:
@@ -154,7 +282,7 @@ def fit_constant(samples: Samples) -> Constant:
     return Constant(float(samples.truth.mean()))
 
 
-def boosted_constant(samples: Samples, kind: str) -> Boosted:
+def boosted_constant(samples: Samples, grids: Mapping[str, EnergyGrid], kind: str) -> Boosted:
     """Wrap the mean in a booster that never splits, so that every target has a model.
 
     For classes it is the softened prior (ones + 1) / (structures + 2), as in ``fit_platt``.
@@ -162,12 +290,14 @@ def boosted_constant(samples: Samples, kind: str) -> Boosted:
     weights = samples.weights()
     value = float(np.average(samples.truth, weights=weights))
     if kind == "class":
-        value = float((weights @ samples.truth + 1) / (weights.sum() + 2))
-    fixed = FIXED | {"objective": OBJECTIVES[kind], "base_score": value}
+        value = float(logit((weights @ samples.truth + 1) / (weights.sum() + 2)))
+    fixed = FIXED | {"objective": OBJECTIVES[kind], "base_score": NO_MARGIN[kind]}
     stump = {"min_split_loss": np.inf, "eta": 0.0}
     booster = xgb.train(fixed | stump, xgb.DMatrix(samples.x, samples.truth), 1)
     choices = {"model": "the mean of the data: nothing was chosen"}
-    return Boosted(booster, IDENTITY if kind == "class" else None, {"n_trees": 1}, choices)
+    platt = IDENTITY if kind == "class" else None
+    linear = Linear(intercept=value)
+    return Boosted(booster, platt, {"n_trees": 1}, choices, Recipe(name="raw"), linear, grids)
 
 
 def fit_jia(
@@ -187,16 +317,17 @@ def fit_jia(
     """
     features = jia_features(grids, len(samples.x))
     reduced = features.fit_transform(samples.x).astype(np.float32)
-    samples = Samples(reduced, samples.truth, samples.groups, samples.structures)
+    samples = samples.of(reduced)
     rows = KFold(settings.inner_folds, shuffle=True, random_state=seed)
     folds = list(rows.split(samples.x))
-    tuned = tune(samples, folds, kind, settings, seed, n_threads, colsample=(0.6, 0.9))
+    parts = [samples] * len(folds)
+    tuned = tune(parts, folds, kind, settings, seed, n_threads, COLSAMPLE_FEW)
     platt = IDENTITY if kind == "class" else None
-    return Jia(features, _refit(samples, tuned, platt, kind, seed, n_threads, {}))
+    return Jia(features, _refit(samples, tuned, kind, seed, n_threads), platt)
 
 
 def tune(
-    samples: Samples,
+    parts: Sequence[Samples],
     folds: Sequence[Fold],
     kind: str,
     settings: TrainSettings,
@@ -206,13 +337,17 @@ def tune(
 ) -> Tuned:
     """Search the parameters with optuna's TPE on the folds given.
 
-    The loss is the pooled root mean square error of values or probabilities. The number of trees
+    ``parts`` are all samples once per fold, with the features that fold's training rows decide. The
+    loss is the pooled root mean square error of values or probabilities. The number of trees
     is not sampled: each trial grows ``settings.max_trees`` and its best number is read from the
     curve of the pooled loss.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    fixed = FIXED | {"objective": OBJECTIVES[kind], "seed": seed, "nthread": n_threads}
-    data = [(_quantised(samples, train, n_threads), samples.take(test)) for train, test in folds]
+    fixed = _fixed(parts[0], kind, seed, n_threads)
+    data = [
+        (_quantised(samples, train, n_threads), samples.take(test))
+        for samples, (train, test) in zip(parts, folds, strict=True)
+    ]
     sizes = np.array([len(test.truth) for _, test in data])
     trials: list[Trial] = []
 
@@ -226,12 +361,13 @@ def tune(
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
     study.enqueue_trial(FIRST_TRIAL | {"colsample_bytree": sum(colsample) / 2})
     study.optimize(objective, settings.trials)
-    margin = np.empty(len(samples.truth))
+    margin = np.empty(len(parts[0].truth))
     for k, (_, rows) in enumerate(folds):
         of_others, n_trees, _ = _best(trials, np.where(np.arange(len(sizes)) == k, 0, sizes))
         margin[rows] = of_others.boosters[k].inplace_predict(
-            samples.x[rows], iteration_range=(0, n_trees), predict_type="margin"
+            parts[k].x[rows], iteration_range=(0, n_trees), predict_type="margin"
         )
+        margin[rows] += 0.0 if parts[k].base is None else parts[k].base[rows]
     best, n_trees, loss = _best(trials, sizes)
     return Tuned(best.parameters, n_trees, loss, margin, best.number)
 
@@ -244,8 +380,18 @@ def _best(trials: Sequence[Trial], weights: NDArray[np.integer]) -> tuple[Trial,
     return trials[first], n_trees, float(curves[first][n_trees - 1])
 
 
-def _choices(tuned: Tuned, settings: TrainSettings) -> dict[str, str]:
+def _choices(
+    tuned: Tuned, losses: Mapping[str, float], chosen: _Candidate, settings: TrainSettings
+) -> dict[str, str]:
+    best, *others = sorted(losses, key=losses.__getitem__)
+    rest = ", ".join(f"{name} {losses[name]:.4g}" for name in others)
     return {
+        "features": f"{best}: rmse of the first trial on the inner folds {losses[best]:.4g}"
+        + (f" ({rest})" if rest else ""),
+        "line": "the mean: no ridge line on these features is better on the inner folds"
+        if chosen.strength is None
+        else f"ridge of strength {STRENGTHS[chosen.strength]:g} per sample, the best of "
+        f"{len(STRENGTHS)} on the inner folds",
         "parameters": f"trial {tuned.trial + 1} of {settings.trials} (optuna, TPE) has the "
         f"smallest pooled rmse, {tuned.loss:.4g}, on {settings.inner_folds} grouped inner folds",
         "n_trees": f"{tuned.n_trees} of at most {settings.max_trees}: the lowest point of that "
@@ -271,7 +417,7 @@ def _grow(
 ) -> tuple[xgb.Booster, NDArray[np.float64]]:
     """Grow all trees; return the booster and its error on ``test`` after each tree."""
     curve: dict[str, dict[str, list[float]]] = {}
-    watched = xgb.DMatrix(test.x, test.truth, nthread=parameters["nthread"])
+    watched = xgb.DMatrix(test.x, test.truth, base_margin=test.base, nthread=parameters["nthread"])
     booster = xgb.train(
         parameters,
         train,
@@ -284,21 +430,19 @@ def _grow(
 
 
 def _quantised(samples: Samples, rows: NDArray[np.intp], n_threads: int) -> xgb.QuantileDMatrix:
+    some = samples.take(rows)
     return xgb.QuantileDMatrix(
-        samples.x[rows], samples.truth[rows], max_bin=FIXED["max_bin"], nthread=n_threads
+        some.x, some.truth, base_margin=some.base, max_bin=FIXED["max_bin"], nthread=n_threads
     )
 
 
-def _refit(
-    samples: Samples,
-    tuned: Tuned,
-    platt: Platt | None,
-    kind: str,
-    seed: int,
-    n_threads: int,
-    choices: dict[str, str],
-) -> Boosted:
+def _fixed(samples: Samples, kind: str, seed: int, n_threads: int) -> dict[str, Any]:
+    """Parameters that are not searched; on a base, trees begin from nothing."""
     fixed = FIXED | {"objective": OBJECTIVES[kind], "seed": seed, "nthread": n_threads}
+    return fixed if samples.base is None else fixed | {"base_score": NO_MARGIN[kind]}
+
+
+def _refit(samples: Samples, tuned: Tuned, kind: str, seed: int, n_threads: int) -> xgb.Booster:
     everything = _quantised(samples, np.arange(len(samples.truth)), n_threads)
-    booster = xgb.train(fixed | tuned.parameters, everything, tuned.n_trees)
-    return Boosted(booster, platt, tuned.parameters | {"n_trees": tuned.n_trees}, choices)
+    fixed = _fixed(samples, kind, seed, n_threads)
+    return xgb.train(fixed | tuned.parameters, everything, tuned.n_trees)

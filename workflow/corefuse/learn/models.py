@@ -25,7 +25,9 @@ from corefuse.core.files import atomic, write_json
 from corefuse.core.spectrum import EnergyGrid
 from corefuse.learn.boosting import delivered
 from corefuse.learn.conformal import Platt
-from corefuse.learn.matrix import columns, row
+from corefuse.learn.linear import Linear
+from corefuse.learn.matrix import row
+from corefuse.learn.recipes import Recipe
 from corefuse.learn.scores import SELECTION_METRIC
 
 
@@ -46,6 +48,8 @@ class Card(Section):
     kind: Literal["regression", "class"]
     subset: str
     grids: dict[str, EnergyGrid] = Field(min_length=1, description="modality: grid; column order")
+    recipe: Recipe = Field(description="features made of the columns")
+    linear: Linear = Field(description="what the booster's trees are added to")
     n_features: int
     parameters: dict[str, float] = Field(description="of the search, and the number of trees")
     choices: dict[str, str] = Field(description="how parameters, trees and threshold were chosen")
@@ -84,8 +88,9 @@ class Model:
         return float(self.predict_rows(row(sample, self.card.grids))[0])
 
     def predict_rows(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Values or calibrated probabilities, shape (n,), of features (n, p)."""
-        return delivered(self.booster, self.card.calibration, x)
+        """Values or calibrated probabilities, shape (n,), of spectra (n, p)."""
+        features = self.card.recipe.features(x, self.card.grids)
+        return delivered(self.booster, self.card.calibration, features, self.card.linear)
 
 
 def versions() -> dict[str, str]:
@@ -121,8 +126,9 @@ def load_model(path: str | Path) -> Model:
         raise InputError(path, "booster_sha256", "not the file its card describes", "train again")
     booster = xgb.Booster()
     booster.load_model(path)
-    on_grids = len(columns(card.grids))
-    if not booster.num_features() == card.n_features == on_grids:
+    on_grids = card.recipe.size(card.grids)
+    weights = len(card.linear.weights) or on_grids
+    if not booster.num_features() == card.n_features == on_grids == weights:
         raise InputError(
             path,
             "n_features",

@@ -188,22 +188,22 @@ def _train_subset(
     fits: dict[str, Fit] = {"baseline": lambda some, _: fit_constant(some)}
     if not task.not_learnable:
         jia = partial(_fit_jia, task, grids)
-        fits = {"xgboost": partial(_fit_boosted, task), **fits, "jia2026": jia}
+        fits = {"xgboost": partial(_fit_boosted, task, grids), **fits, "jia2026": jia}
     seed = task.settings.seed
     predictions = {
         name: cross_predict(samples, fit, task.folds, seed) for name, fit in fits.items()
     }
     metrics = _score_all(task, subset, predictions)
-    final = _fit_boosted(task, samples, seed)
+    final = _fit_boosted(task, grids, samples, seed)
     delivered = predictions.get("xgboost", predictions["baseline"])
     card = _card(task, subset, grids, delivered, metrics, final)
     return metrics, _out_of_fold(task, subset, predictions), Model(final.booster, card)
 
 
-def _fit_boosted(task: _Task, samples: Samples, seed: int) -> Boosted:
+def _fit_boosted(task: _Task, grids: dict[str, EnergyGrid], samples: Samples, seed: int) -> Boosted:
     if task.not_learnable:
-        return boosted_constant(samples, task.kind)
-    return fit_boosted(samples, task.kind, task.settings, seed, task.n_threads)
+        return boosted_constant(samples, grids, task.kind)
+    return fit_boosted(samples, grids, task.kind, task.settings, seed, task.n_threads)
 
 
 def _fit_jia(task: _Task, grids: dict[str, EnergyGrid], samples: Samples, seed: int) -> Fitted:
@@ -261,6 +261,8 @@ def _card(
         kind=task.kind,
         subset=subset,
         grids=grids,
+        recipe=final.recipe,
+        linear=final.linear,
         n_features=final.booster.num_features(),
         parameters=final.parameters,
         choices=final.choices,
