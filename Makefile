@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS := 1
 # They mostly wait for jobs of their own, so they run beside the others.
 SLOW_TESTS := tests/test_end_to_end.py tests/slurm
 
-.PHONY: help setup demo ni-k reference reference-continue test lint doctor bench docs slurm-profile lock clean
+.PHONY: help setup demo ni-k reference reference-models reference-continue test lint doctor bench docs slurm-profile lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,9 @@ ni-k: setup ## Li content of measured Ni K spectra, yours with SAMPLES=my.yaml D
 reference: setup ## train on the stored cells of the reference library, with a report
 	$(call run,,--configfile config/reference.yaml)
 	@echo "Report: $(CURDIR)/results/reference/report.html"
+
+reference-models: reference ## train on the reference library and put its models into resources/models
+	@python -m corefuse.learn.ship config/reference.yaml resources/models soft_xas hard_xas eels
 
 N ?= 8
 STORE := python -m corefuse.simulate.stored config/reference.yaml --finished
