@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS := 1
 # They mostly wait for jobs of their own, so they run beside the others.
 SLOW_TESTS := tests/test_end_to_end.py tests/slurm
 
-.PHONY: help setup demo ni-k reference reference-models reference-continue test lint doctor bench docs slurm-profile lock clean
+.PHONY: help setup run demo ni-k reference reference-models reference-continue test lint doctor bench docs slurm-profile lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,10 +26,15 @@ setup: ## install everything into .venv (done by the others when needed)
 # run goes on where it was, once what the kill left running has ended.
 define run
 	@mkdir -p .snakemake
-	@flock -n -E 75 .snakemake/demo.lock true || \
+	@flock -n -E 75 .snakemake/make.lock true || \
 		echo "corefuse: waiting for a run that still goes on in this folder" >&2
-	@flock .snakemake/demo.lock $(1) snakemake --nolock --cores $(CORES) --rerun-incomplete $(2)
+	@flock .snakemake/make.lock $(1) snakemake --nolock --rerun-incomplete \
+		$(if $(PROFILE),--profile $(PROFILE),--cores $(CORES)) $(2)
 endef
+
+run: setup ## any config, and again after a kill: CONFIG=my.yaml, on a cluster PROFILE=slurm
+	$(call run,$(if $(DATA),env COREFUSE_DATA=$(DATA)),--configfile $(CONFIG) \
+		$(if $(TARGETS),-- $(TARGETS)))
 
 demo: setup ## the main job end to end on config/config.yaml, with the report at the end
 	$(call run)
@@ -80,10 +85,11 @@ bench: setup ## cost of every stage, as a table with ratios
 docs: setup ## regenerate config/README.md and config/schema.json from the typed config
 	@python -m corefuse.config.docs
 
-slurm-profile: ## PARTITION=... ACCOUNT=...: what `snakemake --profile slurm` asks Slurm for
-	@[ -n "$(PARTITION)$(ACCOUNT)" ] || \
+SITE := PARTITION ACCOUNT MAX_MEM_MB MAX_RUNTIME
+slurm-profile: ## PARTITION=.. ACCOUNT=.. and, if Slurm does not say, MAX_MEM_MB=.. MAX_RUNTIME=minutes
+	@[ -n "$(strip $(foreach key,$(SITE),$($(key))))" ] || \
 		{ echo "usage: make slurm-profile PARTITION=name ACCOUNT=name (either may be left out)" >&2; exit 2; }
-	@printf '%s\n' $(if $(PARTITION),PARTITION=$(PARTITION)) $(if $(ACCOUNT),ACCOUNT=$(ACCOUNT)) > slurm/site.txt
+	@printf '%s\n' $(foreach key,$(SITE),$(if $($(key)),$(key)=$($(key)))) > slurm/site.txt
 	@echo "slurm/site.txt: $$(tr '\n' ' ' < slurm/site.txt)"
 
 lock: setup ## resolve envs/requirements.in into envs/requirements.lock

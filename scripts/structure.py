@@ -1,12 +1,16 @@
 """One requested structure, taken or built, relaxed and labelled: -> structures/<id>.json."""
 
-from corefuse.core import files
+from pathlib import Path
+
+from corefuse.core import files, machine
 from corefuse.plan import specs
-from corefuse.simulate import stored
+from corefuse.simulate import kept, stored
 from corefuse.structures import build
 
-spec = specs.from_json(snakemake.params.section)
-name, digest = f"structures/{spec.structure_id}.json", stored.structure_digest(spec)
-with files.alone(snakemake.output[0], digest) as made:
-    if not made and not stored.take(snakemake.params.stored, name, digest, snakemake.output[0]):
-        build.write(snakemake.output[0], build.make(spec))
+machine.tell_in_one_line()
+spec, target = specs.from_json(snakemake.params.section), Path(snakemake.output[0])
+folder, digest = snakemake.config["aside"]["stored"], stored.structure_digest(spec)
+with files.alone(target, digest) as made:
+    if not (made or stored.found(target, f"structures/{target.name}", digest, folder)):
+        build.write(target, build.make(spec))
+    kept.keep(target, digest)

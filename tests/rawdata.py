@@ -30,7 +30,11 @@ def channel(
 def dataset(channels: list[Channel], structure_id: str = "synthetic") -> xr.Dataset:
     """The raw dataset of a run that went well."""
     return build(channels, ENERGY_EV).assign_attrs(
-        structure_id=structure_id, engine="gpaw", engine_version="0", parameters="{}"
+        structure_id=structure_id,
+        engine="gpaw",
+        engine_version="0",
+        parameters="{}",
+        reach="simulation.gpaw.spectrum_max_ev",
     )
 
 

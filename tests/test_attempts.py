@@ -117,7 +117,7 @@ def test_limits_stand_below_those_of_the_job(monkeypatch):
 
 
 def test_a_start_that_is_given_up_says_why(tmp_path):
-    class NoStart(engines.Engine):
+    class NoStart(engines.ProgramEngine):
         name, revision, edges = "none", 1, ()
 
         def begin(self, job, folder, start):

@@ -25,14 +25,15 @@ def test_a_first_attempt_asks_for_more_than_a_stored_run_took_but_not_for_far_mo
     root, stored, formula_units, settings
 ):
     taken = files.read_netcdf(root / "tests" / "reference" / f"{stored}.nc").attrs
-    asked_mb = demands.memory_mb(spec(formula_units), settings)
+    asked_mb = demands.memory_mb(spec(formula_units), settings.model_dump())
     assert 1.3 < asked_mb / taken["peak_memory_mb"] < 3
-    asked_s = 60 * demands.minutes(spec(formula_units), settings)
+    asked_s = 60 * demands.minutes(spec(formula_units), settings.model_dump())
     assert 3 < asked_s / taken["cpu_seconds"] < 60
 
 
 def test_demands_grow_with_the_cell_the_cutoff_and_the_sites_of_a_job():
-    finer = SMALL.model_copy(update={"plane_wave_cutoff_ev": 400})
-    assert demands.memory_mb(spec(30), SMALL) > 2 * demands.memory_mb(spec(10), SMALL)
-    assert demands.memory_mb(spec(10), finer) > demands.memory_mb(spec(10), SMALL)
-    assert demands.minutes(spec(10), SMALL, runs=8) > 2 * demands.minutes(spec(10), SMALL)
+    small = SMALL.model_dump()
+    finer = small | {"plane_wave_cutoff_ev": 400}
+    assert demands.memory_mb(spec(30), small) > 2 * demands.memory_mb(spec(10), small)
+    assert demands.memory_mb(spec(10), finer) > demands.memory_mb(spec(10), small)
+    assert demands.minutes(spec(10), small, runs=8) > 2 * demands.minutes(spec(10), small)

@@ -14,7 +14,7 @@ from pymatgen.core import Lattice, Structure
 from corefuse import config, engines
 from corefuse.config import Spectra
 from corefuse.core import edge_table, rawdata
-from corefuse.plan import checks
+from corefuse.plan import jobs, specs
 from corefuse.spectra.calibration import calibrate
 from corefuse.spectra.process import process
 
@@ -137,7 +137,7 @@ def test_the_engine_of_the_page_keeps_natolis_rule(natoli, tmp_path):
 
 def test_a_site_without_neighbours_fails_with_the_reason(natoli, tmp_path):
     raw = simulated(natoli, 2.7, tmp_path)
-    assert raw.attrs["reason"] == "site 0 has no neighbour within 2.6 angstrom"
+    assert raw.attrs["reason"] == "site 4 has no neighbour within 2.6 angstrom"
 
 
 def test_its_results_go_through_the_later_stages(natoli, tmp_path, root):
@@ -164,7 +164,8 @@ def test_the_configs_on_the_page_are_valid(page):
     alone = config.Simulation.model_validate(
         yaml.safe_load(slurm)["simulation"] | {"edges": {"O K": "fdmnes"}}
     )
-    assert checks.job_minutes("fdmnes", alone) < 28 * 60
+    (cell, *_) = specs.plan(config.Structures.model_validate(toy.CONFIG["structures"]))
+    assert jobs.minutes("fdmnes", cell, alone, alone.sites.sites_per_job) < 28 * 60
     found = config.Simulation.model_validate(yaml.safe_load(simulation)["simulation"])
     assert found.fdmnes.command.run == ["/opt/fdmnes/fdmnes_linux64"]
     assert not found.fdmnes.pbe

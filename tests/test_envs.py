@@ -350,14 +350,14 @@ import yaml
 
 from corefuse import config
 from corefuse.config import samples
-from corefuse.plan import checks, specs
+from corefuse.plan import checks, jobs, specs
 
 name = "config/nmc.yaml"
 filled, _ = samples.put_in(yaml.safe_load(open(name)), name)
 read = config.load(filled, name)
 checks.before_start(read, specs.by_id(read.structures, name), name, "resources/edges.yaml")
 for engine in ("gpaw", "gpaw_core_hole", "multiplet", "fdmnes", "feff"):
-    checks.engine_revision(engine)
+    jobs.revision(engine)
 print(*{module.split(".")[0] for module in sys.modules})
 """
 

@@ -15,10 +15,11 @@ from corefuse import config, engines
 from corefuse.core import rawdata
 from corefuse.core.errors import InputError, NotConvergedError
 from corefuse.engines import fdmnes
-from corefuse.plan import checks
+from corefuse.plan import jobs, specs
 from corefuse.simulate import limits
 
 EDGES = {"O": "O K", "Mn": "Mn L2,3", "Co": "Co L2,3", "Ni": "Ni L2,3"}
+LICOO2 = specs.plan(config.Structures.model_validate({"series": [{"grade": "LiCoO2"}]}))[0]
 COBALT = 3  # the first Co of LiCoO2
 OURS = ("site", "Absorber", str(COBALT + 1))  # name and absorber that we write
 
@@ -340,7 +341,7 @@ def test_the_settings_say_whether_a_run_does_a_site(absorbers, by_site):
     simulation = config.Simulation.model_validate(
         {"edges": {"O K": "fdmnes", "Ni K": "gpaw"}, "fdmnes": {"absorbers": absorbers}}
     )
-    assert checks.site_engines(simulation) == ["fdmnes"] * by_site
+    assert jobs.by_site(simulation) == ["fdmnes"] * by_site
 
 
 @pytest.mark.parametrize(
@@ -361,8 +362,33 @@ def test_a_job_may_take_as_long_as_its_runs(engine, limited, sites, minutes):
             engine: {"time_limit_hours": 2} | limited,
         }
     )
-    asked = checks.job_minutes(engine, simulation)
-    assert minutes < limits.SHARE * asked < minutes + 1 + checks.SPARE_MINUTES
+    runs = sites if jobs.by_site(simulation) else 1
+    asked = jobs.minutes(engine, LICOO2, simulation, runs)
+    assert minutes < limits.SHARE * asked < minutes + 1 + engines.SPARE_MINUTES
+
+
+@pytest.mark.parametrize(
+    ("engine", "smaller", "larger"),
+    [
+        ("fdmnes", {"radius_angstrom": {"Ni L2,3": 5.0}}, {"radius_angstrom": {"Ni L2,3": 8.0}}),
+        ("fdmnes", {"green": True}, {"green": False}),
+        ("feff", {}, {"fms_radius_angstrom": 9.0, "cluster_radius_angstrom": 9.0}),
+        ("feff", {}, {"angular_momentum_max": 4}),
+    ],
+)
+def test_a_job_asks_for_the_memory_of_its_cluster_of_atoms(engine, smaller, larger):
+    """A first attempt of the defaults is not ended below what such runs are known to take."""
+
+    def asked_mb(section):
+        simulation = config.Simulation.model_validate(
+            {"edges": {"O K": engine, "Ni L2,3": engine}, engine: section}
+        )
+        return jobs.memory_mb(engine, LICOO2, simulation)
+
+    assert asked_mb(smaller) < asked_mb(larger)
+    assert asked_mb(larger | {"memory_mb": 1234}) == 1234
+    if engine == "fdmnes":
+        assert limits.SHARE * asked_mb({}) - limits.SNAKEMAKE_MB > 2200  # a 2.1 GB run was ended
 
 
 def test_an_scf_for_each_absorber_must_converge(reference, tmp_path):

@@ -17,7 +17,7 @@ from corefuse.core import edge_table, rawdata
 from corefuse.core import spectrum as grids
 from corefuse.core.errors import InputError
 from corefuse.engines.multiplet import engine, ions, ligand_field, solver
-from corefuse.plan import checks
+from corefuse.plan import jobs
 from corefuse.spectra import broadening, calibration, process
 from corefuse.spectra.features import feature_energy
 
@@ -214,7 +214,7 @@ def test_it_waits_for_one_run_of_gpaw_only():
         (["gpaw_core_hole", "multiplet"], ["gpaw_core_hole"]),
         (["multiplet", "feff"], []),
     ):
-        assert checks.engine_inputs("multiplet", running)[0] == expected
+        assert jobs.inputs("multiplet", running)[0] == expected
 
 
 def test_doubts_are_told_in_the_file_and_in_the_table_of_the_report(cell, folder, tmp_path):

@@ -120,7 +120,7 @@ def test_the_planned_batches_hold_every_pick(per_job, select, nearest):
 
 
 @dataclass
-class Toy(engines.Engine):
+class Toy(engines.ProgramEngine):
     """An engine whose sites give one line each, and that does at a site what it is told.
 
     ``misbehave`` is what each attempt at a site raises, or does where it can be called.

@@ -1,3 +1,6 @@
+import hashlib
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,7 @@ from corefuse import engines
 from corefuse.core import files, rawdata
 from corefuse.core.errors import InputError
 from corefuse.plan import specs
-from corefuse.simulate import compact, stored
+from corefuse.simulate import compact, older, stored
 from corefuse.structures import build
 
 EDITED = edited("simulation.stored", "kept")
@@ -29,7 +32,8 @@ def run(tmp_path, monkeypatch):
 
 
 def write_run(config, **attrs):
-    made = made_up.dataset([made_up.channel("O K", {1.0: 1.0})]).assign_attrs(
+    lines = [made_up.channel(edge, {1.0: 1.0}) for edge in ("O K", "Ni L2,3")]
+    made = made_up.dataset(lines).assign_attrs(
         parameters=files.dumps(config.simulation.settings("gpaw")),
         engine_revision=engines.get("gpaw").revision,
         **attrs,
@@ -38,16 +42,17 @@ def write_run(config, **attrs):
         built = build.build(spec)
         built.properties |= {"relaxation": {}, "failed": ""}
         build.write(f"results/toy/structures/{name}.json", built)
-        files.write_netcdf(f"results/toy/raw/gpaw/{name}.nc", made)
+        has = [edge == "O K" or bool(spec.count("Ni")) for edge in made.edge.values]
+        files.write_netcdf(f"results/toy/raw/gpaw/{name}.nc", made.isel(channel=has))
 
 
-def taken(config, structure_id, target, engine=None):
-    """Whether the structure is taken, and the simulation that starts from what was stored."""
+def taken(config, structure_id, target, engine=None, start=None):
+    """Whether the structure is taken, and the simulation that starts from it (or ``start``)."""
     spec = specs.by_id(config.structures, "c.yaml")[structure_id]
     structure = f"structures/{structure_id}.json"
     engine = engine or engines.get("gpaw")
     section = config.simulation.request("gpaw")
-    raw = stored.raw_digest(engine, section, [f"kept/{structure}"])
+    raw = stored.raw_digest(engine, section, [start or f"kept/{structure}"])
     return (
         stored.take("kept", structure, stored.structure_digest(spec), target / "s.json"),
         stored.take("kept", f"raw/gpaw/{structure_id}.nc", raw, target / "r.nc"),
@@ -81,8 +86,8 @@ def test_another_request_is_computed(run, tmp_path, key, value, expected):
 
 
 def test_another_engine_or_another_structure_is_computed(run, tmp_path, monkeypatch):
-    (tmp_path / "kept" / "structures" / f"{FIRST}.json").write_text("{}")
-    assert taken(run, FIRST, tmp_path) == (True, False)
+    (tmp_path / "other.json").write_text("{}")
+    assert taken(run, FIRST, tmp_path, start="other.json") == (True, False)
     engine = engines.get("gpaw")
     monkeypatch.setattr(engine, "revision", engine.revision + 1, raising=False)
     other = "LiCoO2-2fu-d0-li100-pristine"
@@ -173,6 +178,82 @@ def test_rounding_is_to_nearest_and_keeps_zeros_and_signs():
     assert compact.rounded(np.array([1.0, 1e-7], dtype="f4"), 10).tolist() == [1.0, 0.0]
 
 
+RAW = f"raw/gpaw/{FIRST}.nc"
+
+
+@pytest.mark.parametrize(
+    ("contents", "problem"),
+    [
+        (lambda whole: whole[: len(whole) // 2], "not those that were stored"),
+        (lambda whole: b"version https://git-lfs.github.com/spec/v1\noid", "a Git LFS pointer"),
+        (lambda whole: None, "it is listed, but not there"),
+    ],
+    ids=["half", "pointer", "missing"],
+)
+def test_a_damaged_file_is_refused_with_one_line(run, tmp_path, contents, problem):
+    file = tmp_path / "kept" / RAW
+    damaged = contents(file.read_bytes())
+    file.unlink()
+    if damaged is not None:
+        file.write_bytes(damaged)
+    with pytest.raises(InputError, match=problem) as told:
+        taken(run, FIRST, tmp_path)
+    assert "\n" not in str(told.value) and len(str(told.value)) <= 300
+    assert not (tmp_path / "r.nc").exists()
+
+
+def test_a_list_of_an_older_release_is_taken_and_pointers_in_it_are_refused(run, tmp_path):
+    listing = tmp_path / "kept" / stored.LISTED
+    requests = {name: row["request"] for name, row in files.read_json(listing).items()}
+    files.write_json(listing, requests)
+    assert taken(run, FIRST, tmp_path) == (True, True)
+    (tmp_path / "kept" / RAW).write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(InputError, match="pointer"):
+        taken(run, FIRST, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"a": {}}', '{"a": 1}'])
+def test_a_list_that_is_none_is_refused(tmp_path, text):
+    (tmp_path / stored.LISTED).write_text(text)
+    with pytest.raises(InputError, match="can't be read"):
+        stored.listed(tmp_path)
+
+
+def kept_of_older(config, engine=""):
+    """Offer what lies in results/toy, without anything kept, to ``older.keep``: names kept."""
+    shutil.rmtree("results/toy/structures/kept", ignore_errors=True)
+    shutil.rmtree("results/toy/raw/gpaw/kept", ignore_errors=True)
+    folder = Path("results/toy") / (f"raw/{engine}" if engine else "structures")
+    files_there = [(engine, path) for path in folder.iterdir() if path.suffix in (".nc", ".json")]
+    older.keep(files_there, config, "c.yaml")
+    return sorted(path.name.rsplit("-", 2)[0] for path in folder.glob("kept/*"))
+
+
+def test_results_of_an_older_release_are_kept_where_they_are_what_is_asked_for(run):
+    every = sorted(specs.by_id(run.structures, "c.yaml"))
+    assert kept_of_older(run) == every
+    assert kept_of_older(run, "gpaw") == every
+    spec = specs.by_id(run.structures, "c.yaml")[FIRST]
+    target = Path(f"results/toy/structures/{FIRST}.json")
+    whole = target.read_bytes()
+    kept_of_older(run)
+    target.unlink()
+    assert stored.found(target, "", stored.structure_digest(spec), None)
+    assert target.read_bytes() == whole
+
+
+def test_results_of_another_request_or_an_older_structure_are_not_kept(run):
+    for key, value in (
+        ("simulation.gpaw", {"smearing_ev": 0.2}),
+        ("simulation.edges", {"O K": "gpaw", "Ni L2,3": "gpaw", "Li K": "gpaw"}),
+    ):
+        assert kept_of_older(cfg.load(edited(key, value, EDITED), "c.yaml"), "gpaw") == []
+    assert kept_of_older(cfg.load(edited("structures.seed", 7, EDITED), "c.yaml")) == []
+    for path in Path("results/toy/structures").glob("*.json"):
+        os.utime(path, (path.stat().st_mtime + 60,) * 2)
+    assert kept_of_older(run, "gpaw") == []
+
+
 def test_a_folder_without_stored_results_is_named(tmp_path):
     with pytest.raises(InputError, match=r"simulation\.stored: there is no stored\.json"):
         stored.listed(tmp_path)
@@ -193,3 +274,5 @@ def test_what_the_project_ships_is_what_its_config_asks_for(root):
             engines.get("gpaw"), section, [folder / file]
         )
     assert kept == wanted
+    for file, row in files.read_json(folder / stored.LISTED).items():
+        assert hashlib.sha256((folder / file).read_bytes()).hexdigest() == row["sha256"]

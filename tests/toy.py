@@ -4,6 +4,7 @@ A job appends ``start <rule> <wildcards>`` and ``end ...`` to ``journal.txt``. W
 is set, the second simulation that starts never ends.
 """
 
+import ast
 import os
 import re
 import shutil
@@ -46,7 +47,7 @@ CONFIG: dict[str, Any] = {
         ]
     },
 }
-COPIED = ("Snakefile", "workflow", "scripts", "config", "resources", "envs", "slurm")
+COPIED = ("Snakefile", "workflow", "scripts", "config", "resources", "envs", "slurm", "profiles")
 STAND_IN = """
 import hashlib, os, time
 from pathlib import Path
@@ -79,6 +80,13 @@ def edited(path: str, value: Any, base: dict[str, Any] = CONFIG) -> dict[str, An
     return out
 
 
+def with_imports_of(script: str, stand_in: str) -> str:
+    """A stand-in that depends on the same modules, so that their edits make it stale, too."""
+    found = [n for n in ast.parse(script).body if isinstance(n, ast.Import | ast.ImportFrom)]
+    lines = "".join(f"    {ast.unparse(node)}\n" for node in found)
+    return f"def never_called():\n    pass\n{lines}\n{stand_in}"
+
+
 class Toy:
     """One copy in ``folder``; the stand-ins leave out the script that writes the config."""
 
@@ -92,7 +100,7 @@ class Toy:
                 shutil.copy(root / name, folder / name)
         for script in (folder / "scripts").glob("*.py"):
             if script.stem != "resolved_config":
-                script.write_text(STAND_IN)
+                script.write_text(with_imports_of(script.read_text(), STAND_IN))
         (folder / "mine.csv").write_text(O_K)
 
     def write(self, name: str, config: dict[str, Any]) -> str:

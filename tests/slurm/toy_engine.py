@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from corefuse.core import files, rawdata
-from corefuse.engines import Engine
+from corefuse.engines import ProgramEngine
 
 EDGE = "O K"
 JOURNAL = Path("journal.txt")
 
 
-class ToyEngine(Engine):
+class ToyEngine(ProgramEngine):
     """See the module."""
 
     name = "gpaw_core_hole"

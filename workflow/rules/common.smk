@@ -4,6 +4,7 @@ Every job depends on its own config section only: `params: section=` is that sec
 JSON, `params: code=` a hash of the modules behind the stage. Both are what Snakemake compares.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ if IN_A_CLONE:
 from corefuse import config as cfg
 from corefuse.config import samples
 from corefuse.core.places import own
-from corefuse.plan import checks, current, demands, progress, specs
+from corefuse.plan import checks, cluster, current, jobs, progress, running, specs
 from corefuse.plan.paths import Paths
 
 CONFIG_FILE = str(workflow.configfiles[-1]) if workflow.configfiles else "--config"
@@ -36,6 +37,7 @@ try:
     SPECS = specs.by_id(C.structures, CONFIG_FILE)
     NO_TRAINING = None  # why these structures are too few to train on
     if workflow.is_main_process:
+        running.hold(C.name, CONFIG_FILE)
         NO_TRAINING = checks.before_start(C, SPECS, CONFIG_FILE, own("resources/edges.yaml"))
         for line in LEFT_OUT:
             print(f"[corefuse] {line}", file=sys.stderr)
@@ -47,7 +49,7 @@ ENGINE_EDGES = C.simulation.engines()
 MODALITIES = C.spectra.modalities()
 SUBSETS = cfg.resolve_subsets(C)
 NOT_READ = cfg.canonical(cfg.not_read(C))  # simulated modalities in no subset, and why
-SITE_ENGINES = checks.site_engines(C.simulation)
+SITE_ENGINES = jobs.by_site(C.simulation)
 # What is stored is read where it is; engines that work site by site store nothing.
 STORED = C.simulation.stored if C.simulation.stored_only else P.root
 ALL_RAW = [
@@ -57,9 +59,13 @@ HELD_OUT = [s for s, spec in SPECS.items() if spec.parent_id in C.dataset.holdou
 MEASURED = {s.name: s for s in C.infer.samples}
 SERIES = sorted({s.series for s in MEASURED.values() if s.series})
 IMAGES = {i.name: i for i in C.infer.images}
-SIMULATION_SECTION = cfg.canonical(
-    {e: {"edges": edges, "settings": C.simulation.settings(e)} for e, edges in ENGINE_EDGES.items()}
-)
+SIMULATION_SECTION = cfg.canonical({e: json.loads(C.simulation.request(e)) for e in ENGINE_EDGES})
+# What scripts need and what decides no result, such as where a program is: no param, no rerun.
+config["aside"] = {
+    "stored": C.simulation.stored,
+    "edges": ENGINE_EDGES,
+    "settings": {e: C.simulation.settings(e) for e in ENGINE_EDGES},
+}
 
 
 def code_hash(script):
@@ -97,6 +103,15 @@ def batches_of(engine, structure_id):
     return [f"{folder}/batch-{b}-of-{n}.json" for b in range(n)]
 
 
+def keep_older():
+    """Results of earlier releases, which kept none: kept before Snakemake deletes them."""
+    from corefuse.simulate import older
+
+    engine_of = lambda job: job.wildcards.get("engine", "")
+    jobs = [j for j in workflow.dag.needrun_jobs() if j.rule.name in ("structure", "simulate")]
+    older.keep([(engine_of(j), Path(j.output[0])) for j in jobs], C, CONFIG_FILE)
+
+
 def simulation_jobs():
     """For `progress.watch`: jobs of the long stage that this run has to do, and what else counts."""
     rules = ("simulate", "sites")
@@ -129,28 +144,34 @@ def windows(w):
 
 def raw_of_others(w):
     """Raw files of the same structure that the engine reads."""
-    names, _ = checks.engine_inputs(w.engine, ENGINE_EDGES)
+    names, _ = jobs.inputs(w.engine, ENGINE_EDGES)
     return [P(f"raw/{name}/{w.structure_id}.nc") for name in names]
 
 
 def engine_env(w):
-    """GPAW has an environment of its own; what corefuse solves itself runs with the analysis."""
-    return f"../../envs/{'gpaw' if w.engine.startswith('gpaw') else 'analysis'}.yaml"
+    """The environment of an engine: GPAW has one of its own."""
+    return f"../../envs/{jobs.environment(w.engine)}.yaml"
 
 
-def engine_minutes(w, attempt):
-    """What a first attempt gets, and more for each one after it."""
-    if not w.engine.startswith("gpaw"):
-        return checks.job_minutes(w.engine, C.simulation) * attempt
+MOST = cluster.limits(ask_slurm=workflow.is_main_process)
+
+
+def asked_of_engine(w, attempt):
+    """Memory (MB) and minutes of an attempt at a job of an engine."""
     runs = C.simulation.sites.sites_per_job if "batch" in w.keys() else 1
-    return demands.minutes(SPECS[w.structure_id], C.simulation.gpaw, runs) * attempt
+    memory_mb = jobs.memory_mb(w.engine, SPECS[w.structure_id], C.simulation)
+    minutes = jobs.minutes(w.engine, SPECS[w.structure_id], C.simulation, runs)
+    return cluster.asked(memory_mb, minutes, attempt, MOST)
 
 
 def engine_memory_mb(w, attempt):
     """What a first attempt gets, and more for each one after it."""
-    if w.engine.startswith("gpaw"):
-        return demands.memory_mb(SPECS[w.structure_id], C.simulation.gpaw) * attempt
-    return 2000 * attempt
+    return asked_of_engine(w, attempt)[0]
+
+
+def engine_minutes(w, attempt):
+    """What a first attempt gets, and more for each one after it."""
+    return asked_of_engine(w, attempt)[1]
 
 
 def marked(path, caption, category, result):

@@ -283,3 +283,4 @@ rule report_html:
         "python -m snakemake results --snakefile {params.snakefile} --cores 1 --nolock"
         " --configfile {params.config}"
         " --report {output} > {log} 2>&1"
+        " && python -m corefuse.report.page {output}"

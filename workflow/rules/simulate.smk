@@ -13,7 +13,7 @@ rule simulate:
     input:
         structure=P("structures/{structure_id}.json"),
         raw=raw_of_others,
-        resources=lambda w: checks.engine_inputs(w.engine, ENGINE_EDGES)[1],
+        resources=lambda w: jobs.inputs(w.engine, ENGINE_EDGES)[1],
     output:
         ensure(P("raw/{engine}/{structure_id}.nc"), non_empty=True),
     log:
@@ -24,13 +24,13 @@ rule simulate:
         engine=one_of(e for e in ENGINE_EDGES if e not in SITE_ENGINES),
     conda:
         engine_env
+    threads: lambda w: jobs.threads(w.engine)
     resources:
         mem_mb=engine_memory_mb,
         runtime=engine_minutes,
     params:
         section=engine_section,
-        revision=lambda w: checks.engine_revision(w.engine),
-        stored=C.simulation.stored,
+        revision=lambda w: jobs.revision(w.engine),
         shared=P("raw/{engine}/shared"),
     script:
         "../../scripts/simulate.py"
@@ -49,12 +49,13 @@ rule begin:
         engine=one_of(SITE_ENGINES),
     conda:
         engine_env
+    threads: lambda w: jobs.threads(w.engine)
     resources:
         mem_mb=engine_memory_mb,
         runtime=engine_minutes,
     params:
         section=engine_section,
-        revision=lambda w: checks.engine_revision(w.engine),
+        revision=lambda w: jobs.revision(w.engine),
         shared=P("raw/{engine}/shared"),
     script:
         "../../scripts/begin.py"
@@ -74,13 +75,14 @@ rule sites:
         engine=one_of(SITE_ENGINES),
     conda:
         engine_env
+    threads: lambda w: jobs.threads(w.engine)
     resources:
         mem_mb=engine_memory_mb,
         runtime=engine_minutes,
     params:
         section=engine_section,
         select=cfg.canonical(C.simulation.sites),
-        revision=lambda w: checks.engine_revision(w.engine),
+        revision=lambda w: jobs.revision(w.engine),
         shared=P("raw/{engine}/shared"),
     script:
         "../../scripts/sites.py"

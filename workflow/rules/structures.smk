@@ -15,12 +15,11 @@ rule structure:
     conda:
         "../../envs/structures.yaml"
     resources:
-        mem_mb=lambda w, attempt: 3000 * attempt,
-        runtime=lambda w, attempt: 30 * attempt,
+        mem_mb=lambda w, attempt: cluster.asked(3000, 30, attempt, MOST)[0],
+        runtime=lambda w, attempt: cluster.asked(3000, 30, attempt, MOST)[1],
     params:
         section=lambda w: SPECS[w.structure_id].to_json(),
         revision=specs.REVISION,
-        stored=C.simulation.stored,
     script:
         "../../scripts/structure.py"
 

@@ -4,7 +4,7 @@ One module per section. Importing this package is cheap (pydantic only), because
 imports it in every job.
 """
 
-from corefuse.config.command import Command
+from corefuse.config.command import Command, deciding
 from corefuse.config.dataset import Dataset
 from corefuse.config.fdmnes import Fdmnes
 from corefuse.config.feff import Elnes, Feff
@@ -97,6 +97,7 @@ __all__ = [
     "Train",
     "canonical",
     "check_series_fits",
+    "deciding",
     "load",
     "load_series",
     "modality_id",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -42,3 +43,12 @@ class Command(Section):
         if self.module and self.image:
             raise ValueError("module and image together|give one of them|")
         return self
+
+
+# Settings of any engine that say how it is started and when it is ended: no result depends on them.
+HOW_IT_RUNS = ("command", "time_limit_hours", "memory_mb")
+
+
+def deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of an engine without those that only say how it runs (:data:`HOW_IT_RUNS`)."""
+    return {key: value for key, value in settings.items() if key not in HOW_IT_RUNS}

@@ -26,6 +26,9 @@ class Fdmnes(Section):
         Command(run=["fdmnes"]), description="how FDMNES is started"
     )
     time_limit_hours: float = Field(48.0, gt=0, description="of one run; then it has failed")
+    memory_mb: int | None = Field(
+        None, ge=500, description="memory of a job; null: what its cluster of atoms needs"
+    )
     absorbers: Literal["site", "structure"] = Field(
         "site",
         description="`Absorber`: a run for each of `sites`; or `Z_absorber`: one run for all atoms "

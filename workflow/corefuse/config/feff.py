@@ -25,6 +25,9 @@ class Feff(Section):
         Command(run=["feff"]), description="the script `feff`, or the list of FEFF's modules"
     )
     time_limit_hours: float = Field(24.0, gt=0, description="of one level at one site")
+    memory_mb: int | None = Field(
+        None, ge=500, description="memory of a job; null: what its cluster of atoms needs"
+    )
     cluster_radius_angstrom: float = Field(6.0, gt=0, description="atoms written to `ATOMS`")
     scf_radius_angstrom: float | None = Field(
         4.0, gt=0, description="`SCF`; null: free-atom potentials, wrong for O K"

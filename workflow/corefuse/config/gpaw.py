@@ -23,4 +23,7 @@ class Gpaw(Section):
     )
     spectrum_max_ev: float = Field(35.0, ge=30, description="highest final state above E_F")
     density_tolerance: float = Field(1e-3, gt=0, description="SCF: electrons per valence electron")
+    memory_mb: int | None = Field(
+        None, ge=500, description="memory of a job; null: what its plane waves need"
+    )
     max_scf_steps: int = Field(120, ge=1, description="SCF steps of one attempt")

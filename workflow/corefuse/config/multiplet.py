@@ -21,6 +21,7 @@ class Multiplet(Section):
     bond_cutoff_angstrom: float = Field(2.7, gt=1.5, description="oxygen nearer than this is bound")
     temperature_k: float = Field(300.0, gt=0, description="of the Boltzmann average")
     lanczos_steps: int = Field(200, ge=20, description="length of the continued fraction")
+    memory_mb: int | None = Field(None, ge=500, description="memory of a job; null: 2000")
     ions: dict[IonName, dict[IonParameter, float]] = Field(
         {}, description="ion: its numbers that replace those of resources/multiplet.yaml"
     )

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
+from corefuse.config.command import deciding
 from corefuse.config.fdmnes import Fdmnes
 from corefuse.config.feff import Feff
 from corefuse.config.gpaw import Gpaw
@@ -95,7 +96,8 @@ class Simulation(Section):
 
     def request(self, engine: str) -> str:
         """Edges and settings of an engine, all of the config that its results depend on."""
-        return canonical({"edges": self.engines()[engine], "settings": self.settings(engine)})
+        settings = deciding(self.settings(engine))
+        return canonical({"edges": self.engines()[engine], "settings": settings})
 
     @model_validator(mode="after")
     def _stored_somewhere(self) -> Simulation:

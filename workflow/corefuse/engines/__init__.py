@@ -4,6 +4,10 @@ An engine is one module of this package with one class that follows :class:`Engi
 by its name: ``simulation.edges`` in the config says ``O K: gpaw``, and ``engines/gpaw.py`` holds
 ``ENGINE``. Adding one means writing that file, with the ``Settings`` of its section in the config.
 
+Most engines start a program and follow :class:`ProgramEngine` (``prepare``, ``run``, ``parse``,
+which talk through files); one that computes in its own process has :meth:`Engine.compute` alone.
+Memory, time, environment and threads of its jobs are the engine's own, too: no rule knows a name.
+
 An engine either does a structure in one run (initial-state GPAW, multiplets) or one absorbing site
 in one run (``per_site``: core holes, FDMNES, FEFF). The workflow batches site runs, keeps each as
 it finishes and puts them together (:mod:`corefuse.simulate.sites`); the engine sees one job at
@@ -19,16 +23,23 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 from pymatgen.core import Structure
 
+from corefuse.config.command import deciding
 from corefuse.core import files, rawdata
 from corefuse.core.edges import TECHNIQUES
 from corefuse.core.errors import InputError, NotConvergedError
+from corefuse.plan.specs import Spec
+from corefuse.simulate.limits import SHARE
 
+USUAL_MEMORY_MB = 2000  # of a job whose engine does not know better
+USUAL_MINUTES = 240  # of a job whose engine has no time limit of its own
+SPARE_MINUTES = 10
 NOT_BEGUN = "corefuse: no start: "
 
 
@@ -72,6 +83,9 @@ class Engine(ABC):
     reads: tuple[str, ...] = ()  # it uses the structure's raw file of the first of these that runs
     resources: tuple[str, ...] = ()  # files of the project that its results depend on
     per_site: bool = False  # one run an absorbing site, not one a structure: see works_by_site
+    environment: str = "analysis"  # its jobs run in envs/<environment>.yaml
+    threads: int = 1  # of a job; processes of an MPI run are the profile's (Job.launcher)
+    reach: str = "the reach of the engine"  # config key that extends its energy axis, for messages
 
     @abstractmethod
     def version(self) -> str:
@@ -93,10 +107,10 @@ class Engine(ABC):
     def settings_for(self, edge: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """What of the settings decides the result of a site at this edge.
 
-        Everything, unless an engine has settings for each edge or for how its program is started:
+        Everything but :data:`corefuse.config.HOW_IT_RUNS`, unless an engine has settings per edge:
         a site is computed again only when what this returns for its own edge has changed.
         """
-        return settings
+        return deciding(settings)
 
     def techniques(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
         """Techniques that its spectra are of; in the dipole limit XAS and EELS are the same."""
@@ -118,6 +132,41 @@ class Engine(ABC):
         """
         start.touch()
 
+    def memory_mb(self, spec: Spec, settings: Mapping[str, Any]) -> int:
+        """Memory (MB) that a job needs, before there is a structure; ``memory_mb`` overrides it."""
+        return USUAL_MEMORY_MB
+
+    def minutes(
+        self, spec: Spec, edges: Sequence[str], settings: Mapping[str, Any], runs: int
+    ) -> int:
+        """Time (minutes) that a job of so many runs needs, so that no cluster cuts one off."""
+        hours = runs * self.longest_run_hours(edges, settings)
+        return ceil(60 * hours / SHARE) + SPARE_MINUTES if hours else USUAL_MINUTES
+
+    @abstractmethod
+    def compute(self, job: Job, folder: Path) -> xr.Dataset:
+        """The raw dataset (:mod:`corefuse.core.rawdata`) of a job; one of a ``per_site`` engine has
+        one channel.
+
+        ``folder`` is there, for whatever the engine writes. Raises :class:`NotConvergedError` with
+        the reason where there is no result.
+        """
+        ...
+
+    def read_log(self, folder: Path) -> str:
+        """What the code printed in ``folder``, for the user; nothing, unless an engine knows."""
+        return ""
+
+
+class ProgramEngine(Engine):
+    """An engine whose work goes through files in a folder, such as one that runs a program."""
+
+    def compute(self, job: Job, folder: Path) -> xr.Dataset:
+        """Prepare, run and parse."""
+        self.prepare(job, folder)
+        self.run(folder)
+        return self.parse(folder)
+
     @abstractmethod
     def prepare(self, job: Job, folder: Path) -> None:
         """Write everything :meth:`run` needs into ``folder``."""
@@ -130,15 +179,8 @@ class Engine(ABC):
 
     @abstractmethod
     def parse(self, folder: Path) -> xr.Dataset:
-        """Read the result of :meth:`run` as a raw dataset (:mod:`corefuse.core.rawdata`).
-
-        That of a ``per_site`` engine has one channel.
-        """
+        """Read the result of :meth:`run` as a raw dataset (:mod:`corefuse.core.rawdata`)."""
         ...
-
-    def read_log(self, folder: Path) -> str:
-        """What the code printed in ``folder``, for the user; nothing, unless an engine knows."""
-        return ""
 
 
 def get(name: str) -> Engine:
@@ -194,7 +236,7 @@ def why_not_begun(start: Path | None) -> NotConvergedError | None:
 
 
 def simulate(engine: Engine, job: Job, folder: Path) -> xr.Dataset:
-    """Prepare, run and parse; a failed run becomes a failed dataset that says why.
+    """Compute; a failed run becomes a failed dataset that says why.
 
     A structure that failed itself is not run.
 
@@ -205,9 +247,7 @@ def simulate(engine: Engine, job: Job, folder: Path) -> xr.Dataset:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         _check_structure(job)
-        engine.prepare(job, folder)
-        engine.run(folder)
-        raw = engine.parse(folder)
+        raw = engine.compute(job, folder)
     except NotConvergedError as err:
         raw = rawdata.failed(str(err)).assign_attrs(err.facts)
     ours = cpu_seconds() - start[1]
@@ -236,6 +276,7 @@ def provenance(engine: Engine, job: Job) -> dict[str, str | int]:
         "engine": engine.name,
         "engine_version": engine.version(),
         "engine_revision": engine.revision,
+        "reach": engine.reach,
         "parameters": files.dumps(dict(job.settings)),
         **engine.binaries(job.settings),
     }

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil, pi
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ import numpy as np
 import xarray as xr
 from pymatgen.core import Element, Lattice, Structure
 
+from corefuse.config.command import deciding
 from corefuse.core import files, rawdata
 from corefuse.core.edges import EDGES, Edge
 from corefuse.core.errors import InputError, NotConvergedError
-from corefuse.engines import Absorber, Engine, Job
+from corefuse.engines import Absorber, Job, ProgramEngine
+from corefuse.plan.specs import Spec
 from corefuse.simulate import programs
 from corefuse.structures import build
 
@@ -31,6 +34,13 @@ FIX = (
     "install FDMNES (fdmnes.neel.cnrs.fr) and put its program on PATH, or give its path, module "
     "or image here"
 )
+GRID_STEP_ANGSTROM = 0.25
+ATOMS_PER_ANGSTROM3 = 0.12  # LiCoO2: 12 atoms in 97 cubic angstrom
+GREEN_L_MAX = 5
+DENSE_MATRICES = 4
+COMPLEX_MB = 16 / 2**20
+PROGRAM_MB = 1000  # potentials, wave functions of the atoms; Snakemake, which runs in the job too
+SAFETY_MEMORY = 1.5
 NAME = "site"  # of input and output files
 ERRORS = "fdmnes_error.txt"
 CONVERGED = "Converged !"
@@ -42,12 +52,13 @@ _SET = re.compile(r"ipr =\s*(\d+), Z =\s*(\d+), natomsym =\s*\d+\s+igr.*\n((?:\s
 _UNKNOWN = re.compile(r"following line is not understood\s*:\s*\n\s*(\S+)")
 
 
-class FdmnesEngine(Engine):
-    """See the module; follows :class:`corefuse.engines.Engine`."""
+class FdmnesEngine(ProgramEngine):
+    """See the module; follows :class:`corefuse.engines.ProgramEngine`."""
 
     name = "fdmnes"
     revision = 2
     edges = tuple(EDGES)
+    reach = "the end of simulation.fdmnes.range_ev"
 
     def version(self) -> str:
         """The binary is the user's: each raw file names its own (``binary_version``)."""
@@ -78,7 +89,7 @@ class FdmnesEngine(Engine):
 
     def settings_for(self, edge: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """Of the radii and the excited edges, those of this edge."""
-        return programs.deciding(settings) | {
+        return deciding(settings) | {
             "radius_angstrom": settings["radius_angstrom"][edge],
             "excited": is_excited(edge, settings),
         }
@@ -91,6 +102,10 @@ class FdmnesEngine(Engine):
         """The limit, for each edge where a run does the structure."""
         runs = 1 if self.works_by_site(settings) else len(edges)
         return float(runs * settings["time_limit_hours"])
+
+    def memory_mb(self, spec: Spec, settings: Mapping[str, Any]) -> int:
+        """Of the largest cluster (:func:`cluster_memory_mb`)."""
+        return cluster_memory_mb(max(settings["radius_angstrom"].values()), settings["green"])
 
     def prepare(self, job: Job, folder: Path) -> None:
         """Write ``structure.json``, ``job.json`` and, in a folder for each edge, FDMNES's input."""
@@ -105,14 +120,20 @@ class FdmnesEngine(Engine):
             (run / "fdmfile.txt").write_text(f"1\n{NAME}_in.txt\n")
         build.write(folder / "structure.json", job.structure)
         files.write_json(
-            folder / "job.json", {"edges": edges, "site": site, "settings": dict(job.settings)}
+            folder / "job.json",
+            {
+                "edges": edges,
+                "site": site,
+                "settings": dict(job.settings),
+                "launcher": job.launcher,
+            },
         )
 
     def run(self, folder: Path) -> None:
         """Run FDMNES for each edge; its error file becomes our error."""
         job = files.read_json(folder / "job.json")
         for edge in job["edges"]:
-            _run(folder / EDGES[edge].id, job["settings"])
+            _run(folder / EDGES[edge].id, job["settings"], job["launcher"])
 
     def parse(self, folder: Path) -> xr.Dataset:
         """Raw spectra, ``_conv.txt`` and ``_bav.txt`` as a raw dataset, a channel an absorber.
@@ -150,6 +171,22 @@ class FdmnesEngine(Engine):
 
 
 ENGINE = FdmnesEngine()
+
+
+def cluster_memory_mb(radius_angstrom: float, green: bool) -> int:
+    """Memory (MB) of a run, from above: nothing is taken off for symmetry.
+
+    Finite differences: N points of a grid of 0.25 angstrom (the default of `Adimp`) in the sphere,
+    a band matrix of complex numbers as wide as the points of its equator. Multiple scattering: some
+    dense matrices of (l + 1)^2 functions at each atom, l up to 5 at the end of the axis.
+    """
+    if green:
+        functions = ATOMS_PER_ANGSTROM3 * 4 / 3 * pi * radius_angstrom**3 * (GREEN_L_MAX + 1) ** 2
+        numbers = DENSE_MATRICES * functions**2
+    else:
+        reach = radius_angstrom / GRID_STEP_ANGSTROM
+        numbers = 4 / 3 * pi * reach**3 * pi * reach**2
+    return ceil(PROGRAM_MB + SAFETY_MEMORY * numbers * COMPLEX_MB)
 
 
 def input_text(
@@ -195,10 +232,10 @@ def is_excited(edge: str, settings: Mapping[str, Any]) -> bool:
     return edge.split()[1] in settings["excited"]
 
 
-def _run(folder: Path, settings: Mapping[str, Any]) -> None:
-    stopped = None
+def _run(folder: Path, settings: Mapping[str, Any], launcher: Sequence[str]) -> None:
+    stopped, hours = None, settings["time_limit_hours"]
     try:
-        programs.run(settings["command"], folder, settings["time_limit_hours"], KEY, FIX)
+        programs.run(settings["command"], folder, hours, KEY, FIX, launcher)
     except NotConvergedError as err:
         stopped = err
     if (folder / ERRORS).exists():

@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import floor
+from math import ceil, floor, pi
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,12 @@ import numpy as np
 import xarray as xr
 from pymatgen.core import Element, Lattice, Structure
 
+from corefuse.config.command import deciding
 from corefuse.core import files, rawdata
 from corefuse.core.edges import EDGES
 from corefuse.core.errors import NotConvergedError
-from corefuse.engines import Absorber, Engine, Job
+from corefuse.engines import Absorber, Job, ProgramEngine
+from corefuse.plan.specs import Spec
 from corefuse.simulate import programs
 
 KEY = "simulation.feff.command"
@@ -32,6 +34,11 @@ FIX = (
     "install FEFF (github.com/times-software/feff10) and put its script feff on PATH, or give its "
     "path, module or image here"
 )
+ATOMS_PER_ANGSTROM3 = 0.12  # LiCoO2: 12 atoms in 97 cubic angstrom
+DENSE_MATRICES = 4
+COMPLEX_MB = 8 / 2**20
+PROGRAM_MB = 1500  # FEFF; Snakemake, which runs in the job too
+SAFETY_MEMORY = 2.0
 LOSSY = (0, 3, 5)  # exchange potentials with the photoelectron's lifetime in their imaginary part
 ABSORBER_STOICHIOMETRY = 0.001  # counts for nothing: the other atoms of its element count for it
 MBARN_PER_SQUARE_ANGSTROM = 100.0
@@ -42,13 +49,14 @@ _ITERATION = re.compile(r"SCF ITERATION NUMBER")
 _CHARGES = re.compile(r"New Fermi level:.*Charge distance=\s*(\S+)")
 
 
-class FeffEngine(Engine):
-    """See the module; follows :class:`corefuse.engines.Engine`."""
+class FeffEngine(ProgramEngine):
+    """See the module; follows :class:`corefuse.engines.ProgramEngine`."""
 
     name = "feff"
     revision = 1
     edges = tuple(EDGES)
     per_site = True
+    reach = "simulation.feff.k_max_per_angstrom"
 
     def version(self) -> str:
         """The binary is the user's: each raw file names its own (``binary_version``)."""
@@ -78,7 +86,7 @@ class FeffEngine(Engine):
 
     def settings_for(self, edge: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """The physics, the same for all edges."""
-        return programs.deciding(settings)
+        return deciding(settings)
 
     def techniques(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
         """EELS alone where ELNES takes the place of XANES."""
@@ -88,6 +96,11 @@ class FeffEngine(Engine):
         """The limit, for each level of the site."""
         levels = max(len(EDGES[edge].levels) for edge in edges)
         return float(levels * settings["time_limit_hours"])
+
+    def memory_mb(self, spec: Spec, settings: Mapping[str, Any]) -> int:
+        """Of the cluster of full multiple scattering (:func:`cluster_memory_mb`)."""
+        radius = max(settings["fms_radius_angstrom"], settings["scf_radius_angstrom"] or 0.0)
+        return cluster_memory_mb(radius, settings["angular_momentum_max"])
 
     def prepare(self, job: Job, folder: Path) -> None:
         """Write ``job.json`` and, in a folder for each level, ``feff.inp``."""
@@ -106,6 +119,7 @@ class FeffEngine(Engine):
                 "role": properties.get("role") or "",
                 "moment_mub": float(properties.get("magmom") or 0.0),
                 "settings": dict(job.settings),
+                "launcher": job.launcher,
             },
         )
 
@@ -114,9 +128,8 @@ class FeffEngine(Engine):
         job = files.read_json(folder / "job.json")
         settings = job["settings"]
         for level in EDGES[job["edge"]].levels:
-            programs.run(
-                settings["command"], folder / level, settings["time_limit_hours"], KEY, FIX
-            )
+            hours = settings["time_limit_hours"]
+            programs.run(settings["command"], folder / level, hours, KEY, FIX, job["launcher"])
             for name in (_absorption_file(settings), *(["eels.dat"] if settings["elnes"] else [])):
                 programs.check_written(folder / level, name, settings["command"]["run"][-1], KEY)
 
@@ -172,6 +185,16 @@ class FeffEngine(Engine):
 
 
 ENGINE = FeffEngine()
+
+
+def cluster_memory_mb(radius_angstrom: float, angular_momentum_max: int) -> int:
+    """Memory (MB) of a run: dense matrices of (l + 1)^2 functions at each atom within the radius.
+
+    FEFF solves them in single precision. FEFF 10.0.0 itself takes 150 MB.
+    """
+    atoms = ATOMS_PER_ANGSTROM3 * 4 / 3 * pi * radius_angstrom**3
+    functions = atoms * (angular_momentum_max + 1) ** 2
+    return ceil(PROGRAM_MB + SAFETY_MEMORY * DENSE_MATRICES * functions**2 * COMPLEX_MB)
 
 
 def input_text(structure: Structure, site: int, level: str, settings: Mapping[str, Any]) -> str:

@@ -31,8 +31,9 @@ from scipy.special import expit
 from corefuse.core import files, rawdata
 from corefuse.core.edges import EDGES, Edge
 from corefuse.core.errors import InputError, NotConvergedError
-from corefuse.engines import Engine, Job
+from corefuse.engines import Job, ProgramEngine
 from corefuse.plan import demands
+from corefuse.plan.specs import Spec
 from corefuse.simulate import mpi
 from corefuse.structures import build
 
@@ -50,12 +51,24 @@ EIGENSTATE_TOLERANCE_EV2 = 1e-4  # per electron, of the SCF; the final bands are
 SCF_SPARE_BANDS = 0.15  # empty bands of the SCF, share of the occupied ones
 
 
-class GpawEngine(Engine):
-    """See the module; follows :class:`corefuse.engines.Engine`."""
+class GpawEngine(ProgramEngine):
+    """See the module; follows :class:`corefuse.engines.ProgramEngine`."""
 
     name = "gpaw"
     revision = 4
     edges = tuple(EDGES)
+    environment = "gpaw"
+    reach = "simulation.gpaw.spectrum_max_ev"
+
+    def memory_mb(self, spec: Spec, settings: Mapping[str, Any]) -> int:
+        """By the plane waves of the cell (:mod:`corefuse.plan.demands`)."""
+        return demands.memory_mb(spec, settings)
+
+    def minutes(
+        self, spec: Spec, edges: Sequence[str], settings: Mapping[str, Any], runs: int
+    ) -> int:
+        """By the plane waves of the cell (:mod:`corefuse.plan.demands`)."""
+        return demands.minutes(spec, settings, runs)
 
     def version(self) -> str:
         """GPAW's version; it is not imported here, as an MPI build could not be forked then."""

@@ -11,7 +11,7 @@ of the hole: the added charge is the excited electron's own, and blocks none of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +19,12 @@ import xarray as xr
 from scipy.optimize import brentq
 from scipy.special import expit
 
+from corefuse.config.command import deciding
 from corefuse.core import files, rawdata
 from corefuse.core.edges import EDGES
-from corefuse.engines import Engine, Job
+from corefuse.engines import Job, ProgramEngine
 from corefuse.engines import gpaw as initial
+from corefuse.plan.specs import Spec
 
 if TYPE_CHECKING:
     from gpaw.old.calculator import GPAW
@@ -30,13 +32,25 @@ if TYPE_CHECKING:
 HOLES = {"half": 0.5, "full": 1.0}
 
 
-class GpawCoreHoleEngine(Engine):
-    """See the module; follows :class:`corefuse.engines.Engine`."""
+class GpawCoreHoleEngine(ProgramEngine):
+    """See the module; follows :class:`corefuse.engines.ProgramEngine`."""
 
     name = "gpaw_core_hole"
     revision = 2
     edges = tuple(EDGES)
     per_site = True
+    environment = initial.ENGINE.environment
+    reach = initial.ENGINE.reach
+
+    def memory_mb(self, spec: Spec, settings: Mapping[str, Any]) -> int:
+        """As GPAW without a hole."""
+        return initial.ENGINE.memory_mb(spec, settings)
+
+    def minutes(
+        self, spec: Spec, edges: Sequence[str], settings: Mapping[str, Any], runs: int
+    ) -> int:
+        """As GPAW without a hole, for each site."""
+        return initial.ENGINE.minutes(spec, edges, settings, runs)
 
     def version(self) -> str:
         """GPAW's version."""
@@ -48,7 +62,7 @@ class GpawCoreHoleEngine(Engine):
 
     def settings_for(self, edge: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """Of the holes, that of this edge."""
-        return dict(settings) | {"core_hole": settings["core_hole"][edge]}
+        return deciding(settings) | {"core_hole": settings["core_hole"][edge]}
 
     def begin(self, job: Job, folder: Path, start: Path) -> None:
         """The ground state without a hole, with its wave functions, as GPAW's ``.gpw``."""

@@ -6,17 +6,13 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from corefuse.config import Config, Simulation, Structures
+from corefuse.config import Config, Structures
 from corefuse.core.errors import InputError
-from corefuse.core.places import own
 from corefuse.plan import specs as plan
 from corefuse.plan.specs import OwnSpec, Spec
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
-
-USUAL_MINUTES = 240  # of a job whose engine has no time limit of its own
-SPARE_MINUTES = 10
 
 
 def before_start(
@@ -46,6 +42,8 @@ def before_start(
     _check_programs(config, config_file)
     if config.simulation.stored:
         stored.listed(config.simulation.stored)
+        if config.simulation.stored_only:  # jobs read the files where they are
+            stored.check_contents(config.simulation.stored)
     _check_edges_occur(config, specs, config_file)
     own_groups = {s.group: s.group for s in specs.values() if isinstance(s, OwnSpec)}
     crystal_of = arrangements(config.structures, config_file) | own_groups
@@ -130,50 +128,12 @@ def arrangements(section: Structures, config_file: str) -> dict[str, str]:
     return found
 
 
-def engine_revision(engine: str) -> int:
-    """The engine's revision, a rerun trigger of its simulations."""
-    from corefuse import engines
-
-    return engines.get(engine).revision
-
-
-def site_engines(simulation: Simulation) -> list[str]:
-    """Engines of the config that work site by site."""
-    from corefuse import engines
-
-    names = simulation.engines()
-    return [n for n in names if engines.get(n).works_by_site(simulation.settings(n))]
-
-
-def job_minutes(engine: str, simulation: Simulation) -> int:
-    """What a job of the engine needs for its longest runs, so that no cluster cuts one off."""
-    from corefuse import engines
-    from corefuse.simulate import limits
-
-    settings, found = simulation.settings(engine), engines.get(engine)
-    runs = simulation.sites.sites_per_job if found.works_by_site(settings) else 1
-    hours = runs * found.longest_run_hours(simulation.engines()[engine], settings)
-    return math.ceil(60 * hours / limits.SHARE) + SPARE_MINUTES if hours else USUAL_MINUTES
-
-
 def windows_ev(edges_file: str, edges: Iterable[str]) -> dict[str, tuple[float, float]]:
     """Edge -> its normalisation window (eV), of the edges in the config."""
     from corefuse.core import edge_table
 
     table = edge_table.load(edges_file)
     return {edge: table[edge].window_ev for edge in edges}
-
-
-def engine_inputs(engine: str, configured: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The engine whose raw files this one reads, if one runs; project files it depends on.
-
-    One is enough: with GPAW's ground states there, nothing waits for core holes of every site.
-    """
-    from corefuse import engines
-
-    found = engines.get(engine)
-    running = [name for name in found.reads if name in configured]
-    return running[:1], [own(name) for name in found.resources]
 
 
 def _check_edges_have_an_axis(config: Config, config_file: str, edges_file: str) -> None:

@@ -7,12 +7,13 @@ time. The constants are fitted to stored runs on one core (16 atoms, 270 eV: 0.4
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from math import ceil, pi
+from typing import Any
 
 from ase.units import Bohr, Hartree
 
-from corefuse.config import Gpaw
 from corefuse.plan.specs import Spec
 
 BAND_BOTTOM_EV = 24.0  # depth below E_F of the free-electron-like band bottom (O 2s)
@@ -39,15 +40,15 @@ def bands_up_to(volume_angstrom3: float, energy_ev: float) -> float:
     return plane_waves(volume_angstrom3, energy_ev + BAND_BOTTOM_EV)
 
 
-def memory_mb(spec: Spec, settings: Gpaw) -> int:
+def memory_mb(spec: Spec, settings: Mapping[str, Any]) -> int:
     """Memory (MB) of a job that is one process."""
     waves, kpoints = _size(spec, settings)
-    bands = bands_up_to(spec.volume_angstrom3, settings.spectrum_max_ev)
+    bands = bands_up_to(spec.volume_angstrom3, settings["spectrum_max_ev"])
     arrays = DENSE_MATRICES * waves**2 + 2 * kpoints * bands * waves
     return ceil(SAFETY_MEMORY * (PROGRAM_MB + arrays * COMPLEX_MB)) + SPARE_MB
 
 
-def minutes(spec: Spec, settings: Gpaw, runs: int = 1) -> int:
+def minutes(spec: Spec, settings: Mapping[str, Any], runs: int = 1) -> int:
     """Time (minutes) of a job that is one process and does ``runs`` of them."""
     waves, kpoints = _size(spec, settings)
     seconds = SECONDS_PER_PLANE_WAVE3 * kpoints * waves**3
@@ -60,8 +61,10 @@ def _cell(volume: float, cutoff_ev: float, spacing_per_angstrom: float) -> tuple
     return plane_waves(volume, cutoff_ev), max(1.0, divisions**3 / 2)  # time reversal
 
 
-def _size(spec: Spec, settings: Gpaw) -> tuple[float, float]:
+def _size(spec: Spec, settings: Mapping[str, Any]) -> tuple[float, float]:
     """Plane waves and k points, as in a cell as long as it is wide."""
     return _cell(
-        spec.volume_angstrom3, settings.plane_wave_cutoff_ev, settings.kpoint_spacing_per_angstrom
+        spec.volume_angstrom3,
+        settings["plane_wave_cutoff_ev"],
+        settings["kpoint_spacing_per_angstrom"],
     )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib import colormaps
+from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -45,10 +45,12 @@ STYLE = {"fontsize": 8}
 
 
 def save(figure: Figure, paths: Iterable[str | Path], dpi: int) -> None:
-    """Write the figure once per path; the suffix says how."""
+    """Write the figure once per path; the suffix says how. Equal figures give equal bytes."""
     for path in map(Path, paths):
-        with atomic(path) as partial:
-            figure.savefig(partial, format=path.suffix[1:], dpi=dpi, bbox_inches="tight")
+        kind = path.suffix[1:]
+        dated = {"metadata": {"Date": None}} if kind == "svg" else {}
+        with atomic(path) as partial, rc_context({"svg.hashsalt": "corefuse"}):
+            figure.savefig(partial, format=kind, dpi=dpi, bbox_inches="tight", **dated)
 
 
 def modality_label(modality: str) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 
 from corefuse.core.errors import InputError
+from corefuse.core.machine import MachineError, fault_of
 
 SHARE = 0.9  # of a job's memory and time, to be ahead of its scheduler
 SNAKEMAKE_MB = 150  # runs in the same job
@@ -56,6 +57,8 @@ def limits_of_job(resources: Any) -> Limits:
     if not any(name in os.environ for name in JOB_IDS):
         return Limits(SHARE * psutil.virtual_memory().available / 2**20)
     memory_mb, minutes = (getattr(resources, r, float("inf")) for r in ("mem_mb", "runtime"))
+    # a retry may have been given less than it was meant to have
+    memory_mb = min(memory_mb, float(os.environ.get("SLURM_MEM_PER_NODE") or "inf"))
     return Limits(SHARE * memory_mb - SNAKEMAKE_MB, time.monotonic() + SHARE * 60 * minutes)
 
 
@@ -69,7 +72,7 @@ def call(work: Callable[[], object], limits: Limits) -> None:
     ------
     StoppedError
         The child reached a limit, was killed or raised something.
-    InputError
+    InputError, MachineError
         The child raised it.
     """
     context = multiprocessing.get_context("fork")  # what `work` needs is there, unpickled
@@ -92,6 +95,8 @@ def call(work: Callable[[], object], limits: Limits) -> None:
         child.join()
     if "input" in said:
         raise InputError(*said["input"])
+    if "machine" in said:
+        raise MachineError(*said["machine"])
     if "fault" in said:
         raise StoppedError(said["fault"], said["traceback"])
 
@@ -104,7 +109,12 @@ def _child(work: Callable[[], object], out: Connection) -> None:
     except InputError as fault:
         said = {"input": [fault.file, fault.key, fault.problem, fault.fix]}
     except Exception as fault:
-        said = {"fault": f"{type(fault).__name__}: {fault}", "traceback": traceback.format_exc()}
+        machine = fault_of(fault)
+        said = (
+            {"machine": [machine.problem, machine.fix]}
+            if machine
+            else {"fault": f"{type(fault).__name__}: {fault}", "traceback": traceback.format_exc()}
+        )
     out.send_bytes(json.dumps(said).encode())
 
 

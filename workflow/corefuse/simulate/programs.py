@@ -24,11 +24,13 @@ from typing import Any
 import numpy as np
 
 from corefuse.core.errors import InputError, NotConvergedError
+from corefuse.core.machine import named_in
 
 OUTPUT = "stdout.log"
 RUNTIMES = ("apptainer", "singularity")
 POLL_S = 5.0  # between two looks at what a program prints
 TAIL_BYTES = 4096
+TAIL_LINES = 20  # in which a program says what ended it
 MODULE_LIMIT_S = 60.0
 NOT_FOUND = 127  # exit code of a shell and of a container runtime
 _LICENCE = re.compile(r"licen[cs]e", re.IGNORECASE)
@@ -46,17 +48,25 @@ def empty(folder: Path) -> None:
 
 
 def run(
-    command: Mapping[str, Any], folder: Path, time_limit_hours: float, key: str, fix: str = ""
+    command: Mapping[str, Any],
+    folder: Path,
+    time_limit_hours: float,
+    key: str,
+    fix: str = "",
+    launcher: Sequence[str] = (),
 ) -> None:
     """Run the programs of ``command`` one after the other in ``folder``.
 
     ``command`` is a :class:`corefuse.config.Command` as plain data, ``key`` its place in the config
-    and ``fix`` what helps where the program is missing. What they print goes to ``stdout.log``.
+    and ``fix`` what helps where the program is missing. ``launcher`` (``srun -n 8``) starts each in
+    parallel. What they print goes to ``stdout.log``.
 
     Raises
     ------
     InputError
         A program, module or container is missing, or a licence is asked for.
+    MachineError
+        A program names a fault of the machine, such as a full disk, before it ends.
     NotConvergedError
         The time limit is reached, or a program ends with an exit code that is not zero.
     """
@@ -65,7 +75,7 @@ def run(
     for program in command["run"]:
         locate(command, program, key, fix)
         with log.open("ab") as out:
-            words = command_line(command, program, folder)
+            words = [*launcher, *command_line(command, program, folder)]
             code, used_s = _run_one(words, folder, out, left_s, log)
         left_s -= used_s
         printed = log.read_text(errors="replace")
@@ -77,6 +87,8 @@ def run(
                 f"it last printed: {last_lines(printed)}",
                 {"time_limit_hours": time_limit_hours},
             )
+        if code != 0 and (fault := named_in("\n".join(printed.splitlines()[-TAIL_LINES:]))):
+            raise fault
         if code == NOT_FOUND:
             raise InputError("config", key, f"{program} is not found: {last_lines(printed)}", fix)
         if code != 0:
@@ -126,11 +138,6 @@ def _asks_for_licence(log: Path) -> bool:
 def _end_group(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
-
-
-def deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of an engine without those that only say how its program is started."""
-    return {k: v for k, v in settings.items() if k not in ("command", "time_limit_hours")}
 
 
 def command_line(command: Mapping[str, Any], program: str, folder: Path) -> list[str]:
@@ -250,7 +257,7 @@ def check_written(folder: Path, name: str, program: str, key: str) -> Path:
 
 def refuse_licence(printed: str, program: str, key: str) -> None:
     """Raise InputError where the end of the output asks for, or misses, a licence."""
-    tail = "\n".join(printed.splitlines()[-20:])
+    tail = "\n".join(printed.splitlines()[-TAIL_LINES:])
     if _names_licence(tail):
         raise InputError(
             "config",

@@ -6,17 +6,22 @@ the job, with more memory and time, or somebody starts Snakemake again.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import xarray as xr
 
 from corefuse import engines
 from corefuse.core import files
-from corefuse.core.errors import InputError, NotConvergedError
+from corefuse.core.errors import NotConvergedError
+from corefuse.core.machine import MachineError, fault_of
+from corefuse.simulate import kept
 from corefuse.simulate import limits as watch
 
+RETRIED = {"given_up", "time_limit_hours"}  # attributes of failures that another try may mend
 ATTEMPTS = 3  # as many as `retries` in slurm/config.yaml give a job
 
 
@@ -44,29 +49,32 @@ def attempt(
     ------
     watch.StoppedError
         It failed and may be tried again.
-    InputError
-        The set-up is at fault, which counts as no attempt.
+    InputError, MachineError
+        The set-up or the machine is at fault, which counts as no attempt.
     """
     before, start = made(path, request), engines.cpu_seconds()
     if before >= ATTEMPTS:
         why = f"its job was ended in all of {before} attempts; to try again delete {path}"
         tell(why)
-        return NotConvergedError(why)
+        return NotConvergedError(why, {"given_up": before})
     _count(path, request, before + 1)  # stays if the job is killed
     try:
         watch.call(work, limits)
-    except (KeyboardInterrupt, InputError):
-        _count(path, request, before)
-        raise
     except watch.StoppedError as fault:
+        if not path.parent.is_dir():
+            raise MachineError(f"{path.parent} is gone", "mount it again") from fault
         tell(fault.details)
         if before + 1 < ATTEMPTS:
             raise
         spent = round(engines.cpu_seconds() - start, 2)
         return NotConvergedError(
             f"{fault}, in the last of {ATTEMPTS} attempts; to try again delete {path}",
-            {"cpu_seconds": spent},
+            {"cpu_seconds": spent, "given_up": ATTEMPTS},
         )
+    except BaseException as fault:  # the set-up, the machine or Ctrl-C: not this structure
+        with suppress(OSError):
+            _uncount(path, request, before)
+        raise fault_of(fault) or fault from None
     _file(path).unlink()
     return None
 
@@ -97,11 +105,21 @@ def simulate(
 
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("")  # a job that dies leaves no log of another attempt
-    why = engines.why_not_begun(job.start) or attempt(work, path, request, limits, tell)
+    try:
+        why = engines.why_not_begun(job.start) or attempt(work, path, request, limits, tell)
+    except MachineError:
+        shutil.rmtree(scratch, ignore_errors=True)  # it may be what fills the disk
+        raise
     if why:
         files.write_netcdf(path, engines.failed(engine, job, why).assign_attrs(about))
     shutil.rmtree(scratch, ignore_errors=True)
     return files.read_netcdf(path)
+
+
+def keep(path: Path, request: str) -> None:
+    """Keep a raw file, unless it failed in a way that another try may mend."""
+    if not RETRIED & files.read_netcdf(path).attrs.keys():
+        kept.keep(path, request)
 
 
 def begin(
@@ -139,6 +157,15 @@ def made(path: Path, request: str) -> int:
 
 def _count(path: Path, request: str, attempts: int) -> None:
     files.write_json(_file(path), {"request": request, "attempts": attempts})
+
+
+def _uncount(path: Path, request: str, attempts: int) -> None:
+    """Go back to fewer attempts, in the place of the file: a full disk has no room for another."""
+    if not attempts:
+        _file(path).unlink(missing_ok=True)
+        return
+    with _file(path).open("r+") as counter:
+        counter.write(json.dumps({"request": request, "attempts": attempts}, indent=1))
 
 
 def _file(path: Path) -> Path:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
 import json
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 import yaml
@@ -22,12 +22,13 @@ from corefuse import config as cfg
 from corefuse import engines
 from corefuse.core import files
 from corefuse.core.errors import InputError
-from corefuse.plan import checks, specs
+from corefuse.plan import jobs, specs
 from corefuse.plan.paths import Paths
-from corefuse.simulate import compact
+from corefuse.simulate import compact, kept
 from corefuse.structures import build
 
-LISTED = "stored.json"  # file below the folder -> digest of what decided it
+LISTED = "stored.json"  # file below the folder -> digest of what decided it, hash of its contents
+LFS_POINTER = b"version https://git-lfs"
 FAILED = "failed.csv"
 FAILED_COLUMNS = ("structure_id", "engine", "reason")
 
@@ -39,8 +40,30 @@ def structure_digest(spec: specs.Spec) -> str:
 
 def raw_digest(engine: engines.Engine, section: str, inputs: Iterable[str | Path]) -> str:
     """What decides a simulation: engine, its edges and settings (``section``), what it reads."""
-    contents = [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in inputs]
+    contents = [kept.hash_of(path, 64) for path in inputs]
     return files.digest([f"{engine.name} {engine.revision}", section, *contents])
+
+
+def found(target: Path, name: str, digest: str, folder: str | None) -> bool:
+    """Take a finished result that was kept beside the run, or stored; whether there is one.
+
+    Parameters
+    ----------
+    target
+        Where the result belongs.
+    name
+        Its path below the stored folder.
+    digest
+        What decides it.
+    folder
+        ``simulation.stored``.
+
+    Raises
+    ------
+    InputError
+        As :func:`take`.
+    """
+    return kept.take(target, digest) or take(folder, name, digest, target)
 
 
 def take(folder: str | None, name: str, digest: str, target: str | Path) -> bool:
@@ -49,31 +72,65 @@ def take(folder: str | None, name: str, digest: str, target: str | Path) -> bool
     Raises
     ------
     InputError
-        As :func:`listed`.
+        As :func:`listed`, or the contents are not those that were stored.
     """
-    found = folder is not None and listed(folder).get(name) == digest
-    if found:
-        _copy(Path(folder) / name, target)
-    return found
+    if folder is None or listed(folder).get(name) != digest:
+        return False
+    check_contents(folder, [name])
+    _copy(Path(folder) / name, target)
+    return True
 
 
-def listed(folder: str | Path) -> Mapping[str, str]:
-    """Stored file -> digest.
+def check_contents(folder: str | Path, names: Iterable[str] | None = None) -> None:
+    """Check stored files (all by default) against the hashes of what was stored.
 
     Raises
     ------
     InputError
-        The folder holds no list of what is stored.
+        One is missing, half of one, a Git LFS pointer, or has other contents.
     """
+    rows = _rows(folder)
+    for name in rows if names is None else names:
+        path = Path(folder) / name
+        sha256 = None if isinstance(rows[name], str) else rows[name]["sha256"]  # an older list
+        if not path.is_file():
+            problem, fix = "it is listed, but not there", "copy the whole folder"
+        elif path.read_bytes().startswith(LFS_POINTER):
+            problem, fix = "it is a Git LFS pointer, not the file itself", "run `git lfs pull`"
+        elif sha256 is not None and kept.hash_of(path, len(sha256)) != sha256:
+            problem, fix = "its contents are not those that were stored", "copy the file again"
+        else:
+            continue
+        fix += ", or set simulation.stored: null"
+        raise InputError(path, "simulation.stored", problem, fix)
+
+
+def listed(folder: str | Path) -> Mapping[str, str]:
+    """Stored file -> digest of what decided it.
+
+    Raises
+    ------
+    InputError
+        The folder holds no list of what is stored, or one that can't be read.
+    """
+    rows = _rows(folder)
+    return {name: row if isinstance(row, str) else row["request"] for name, row in rows.items()}
+
+
+def _rows(folder: str | Path) -> dict[str, Any]:
+    """Of the list: file -> ``request`` and ``sha256``, or the request alone (older releases)."""
     try:
-        return files.read_json(Path(folder) / LISTED)
-    except (OSError, json.JSONDecodeError):
-        raise InputError(
-            folder,
-            "simulation.stored",
-            f"there is no {LISTED} in it",
-            "correct the path, or null to compute everything",
-        ) from None
+        rows = files.read_json(Path(folder) / LISTED)
+        if all(isinstance(row, str) or {"request", "sha256"} <= {*row} for row in rows.values()):
+            return dict(rows)
+        problem = f"its {LISTED} can't be read"
+    except FileNotFoundError:
+        problem = f"there is no {LISTED} in it"
+    except (OSError, ValueError, AttributeError, TypeError):
+        problem = f"its {LISTED} can't be read"
+    raise InputError(
+        folder, "simulation.stored", problem, "correct the path, or null to compute everything"
+    )
 
 
 def store(config: cfg.Config, file: str | Path, finished_only: bool = False) -> list[str]:
@@ -106,7 +163,11 @@ def store(config: cfg.Config, file: str | Path, finished_only: bool = False) -> 
     build.write_index(
         folder / "structures/index.csv", (build.labels(build.read(folder / n)) for n in names)
     )
-    files.write_json(folder / LISTED, digests)
+    listing = {
+        name: {"request": digest, "sha256": kept.hash_of(folder / name, 64)}
+        for name, digest in digests.items()
+    }
+    files.write_json(folder / LISTED, listing)
     return [Path(name).stem for name in names]
 
 
@@ -194,7 +255,7 @@ def _digests(config: cfg.Config, folder: Path, spec: specs.StructureSpec) -> dic
         return {}
     out = {structure: structure_digest(spec)}
     for engine, name in zip(_engines(config), raw, strict=True):
-        reads, resources = checks.engine_inputs(engine.name, config.simulation.engines())
+        reads, resources = jobs.inputs(engine.name, config.simulation.engines())
         inputs = [
             folder / structure,
             *(folder / f"raw/{other}/{spec.structure_id}.nc" for other in reads),
@@ -239,8 +300,9 @@ def _check_structure(path: Path, spec: specs.StructureSpec) -> None:
 
 def _checked_raw(path: Path, engine: engines.Engine, simulation: cfg.Simulation) -> xr.Dataset:
     made = files.read_netcdf(path) if path.exists() else xr.Dataset()
-    wanted = (files.dumps(simulation.settings(engine.name)), engine.revision)
-    if (made.attrs.get("parameters"), made.attrs.get("engine_revision")) != wanted:
+    wanted = cfg.deciding(simulation.settings(engine.name)), engine.revision
+    asked = cfg.deciding(json.loads(made.attrs.get("parameters", "{}")))
+    if (asked, made.attrs.get("engine_revision")) != wanted:
         problem = "it is missing, or of other settings or an older engine"
         raise InputError(path, engine.name, problem, "finish the run")
     return made

@@ -26,14 +26,6 @@ from corefuse.spectra.broadening import (
 )
 from corefuse.spectra.calibration import Calibration, EdgeCalibration
 
-# Said here, not by the engines: a stage's code hash would then take in all of them.
-REACH_KEYS = {
-    "gpaw": "simulation.gpaw.spectrum_max_ev",
-    "gpaw_core_hole": "simulation.gpaw.spectrum_max_ev",
-    "fdmnes": "the end of simulation.fdmnes.range_ev",
-    "feff": "simulation.feff.k_max_per_angstrom",
-}
-
 
 def process(
     raw: Mapping[str, xr.Dataset],
@@ -196,12 +188,13 @@ def _check_reach(
     missing_ev = end_ev + core_hole_ev + max(lifetime_ev, 0) - (raw_ev[-1] + shifts_ev.min())
     if missing_ev > 0:
         structure, engine = channels.attrs["structure_id"], channels.attrs["engine"]
+        reach = channels.attrs.get("reach", f"the reach of {engine}")
         raise InputError(
             f"raw/{engine}/{structure}.nc",
             edge,
             f"{structure} ends at {raw_ev[-1]:g} eV, {missing_ev:.1f} eV short of its axis and the "
             "width of the states at its end",
-            f"raise {REACH_KEYS.get(engine, 'its reach')} by that much, or simulate another edge",
+            f"raise {reach} by that much, or simulate another edge",
         )
 
 

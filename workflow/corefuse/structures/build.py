@@ -15,6 +15,7 @@ from pymatgen.core import Structure
 from corefuse.core.elements import ELEMENTS
 from corefuse.core.errors import InputError, NotConvergedError
 from corefuse.core.files import atomic, read_json, write_json
+from corefuse.core.machine import fault_of
 from corefuse.plan.specs import OwnSpec, Spec, StructureSpec
 from corefuse.structures import defects, layered, valence
 from corefuse.structures.layered import LI_LAYER, OXYGEN, TM_LAYER, VACANT
@@ -113,12 +114,16 @@ def make(spec: Spec) -> Structure:
     ------
     ValueError
         The defects find no room in the cell.
+    MachineError
+        A fault of the machine, which is none of the cell.
     """
     built = of_user(spec) if isinstance(spec, OwnSpec) else build(spec)
     try:
         structure, record = _relaxed(spec, built)
         structure.properties |= {"relaxation": record, "failed": ""}
     except Exception as fault:  # one odd cell must not stop hundreds
+        if machine := fault_of(fault):
+            raise machine from fault
         structure = built
         structure.properties |= {"relaxation": {}, "failed": f"CHGNet relaxation: {fault!r}"}
     structure.properties["labels"] = labels(structure)

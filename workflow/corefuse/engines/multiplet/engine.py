@@ -34,7 +34,7 @@ from corefuse.core import files, rawdata
 from corefuse.core.edges import EDGES
 from corefuse.core.elements import ELEMENTS
 from corefuse.core.errors import InputError, NotConvergedError
-from corefuse.engines import Engine, Job
+from corefuse.engines import Job, ProgramEngine
 from corefuse.engines.multiplet import ions, ligand_field
 from corefuse.engines.multiplet import solver as multiplet
 from corefuse.structures import build, valence
@@ -58,8 +58,8 @@ class Site:
     vectors: np.ndarray
 
 
-class MultipletEngine(Engine):
-    """See the module; follows :class:`corefuse.engines.Engine`."""
+class MultipletEngine(ProgramEngine):
+    """See the module; follows :class:`corefuse.engines.ProgramEngine`."""
 
     name = "multiplet"
     revision = 4
