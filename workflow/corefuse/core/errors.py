@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+LONGEST = 300  # characters of a message
 
 
 class InputError(ValueError):
@@ -19,14 +21,39 @@ class InputError(ValueError):
         What is wrong, with the offending value.
     fix
         What to change.
+
+    The message is one line of at most ``LONGEST`` characters: line breaks and what a terminal
+    would obey are taken out of it, and of parts that are too long the middle is left out.
     """
 
     def __init__(self, file: str | Path, key: str, problem: str, fix: str) -> None:
-        self.file = str(file)
-        self.key = key
-        self.problem = problem
-        self.fix = fix
-        super().__init__(f"{self.file}: {key}: {problem}. Fix: {fix}")
+        self.file = shortened(file, 120, keep_end=True)
+        self.key = shortened(key, 60)
+        left = LONGEST - len(self.file) - len(self.key) - len(": : . Fix: ")
+        fix_share = max(left - len(_clean(problem)), left // 2)
+        self.fix = shortened(fix, fix_share)
+        self.problem = shortened(problem, left - len(self.fix))
+        super().__init__(f"{self.file}: {self.key}: {self.problem}. Fix: {self.fix}")
+
+
+def shortened(text: object, most: int, keep_end: bool = False) -> str:
+    """Text on one line without control characters, its middle or end left out beyond ``most``."""
+    line = _clean(text)
+    if len(line) <= most:
+        return line
+    tail = most // 2 if keep_end else 0
+    return f"{line[: most - tail - 3]}...{line[len(line) - tail :] if tail else ''}"
+
+
+def named(names: Iterable[object], most: int = 8) -> str:
+    """The first names of a list that may be long, and how many there are."""
+    listed = [shortened(name, 40) for name in names]
+    told = ", ".join(listed[:most])
+    return f"{told}, ... ({len(listed)} in all)" if len(listed) > most else told
+
+
+def _clean(text: object) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
 
 
 class NotConvergedError(RuntimeError):

@@ -16,10 +16,15 @@ from uuid import uuid4
 
 import xarray as xr
 
+from corefuse.core.errors import InputError
+from corefuse.core.inputs import check_regular, regular_bytes
+
 if TYPE_CHECKING:
     import pandas as pd
 
 
+LARGEST_JSON_BYTES = 500_000_000
+LARGEST_NETCDF_BYTES = 20_000_000_000
 # File systems that know no locks (Lustre without `flock`): there, nothing is waited for.
 WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
@@ -110,8 +115,18 @@ def write_json(path: str | Path, data: Any) -> None:
 
 
 def read_json(path: str | Path) -> Any:
-    """Read JSON."""
-    return json.loads(Path(path).read_text())
+    """Read JSON.
+
+    Raises
+    ------
+    InputError
+        The file is missing, no regular file, or no JSON.
+    """
+    try:
+        return json.loads(regular_bytes(path, LARGEST_JSON_BYTES, "json").decode())
+    except (ValueError, RecursionError) as fault:
+        problem = f"it is no JSON ({type(fault).__name__})"
+        raise InputError(path, "json", problem, "make or download the file again") from None
 
 
 def write_csv(path: str | Path, table: pd.DataFrame) -> None:
@@ -133,5 +148,21 @@ def write_netcdf(path: str | Path, dataset: xr.Dataset, level: int = 4) -> None:
 
 
 def read_netcdf(path: str | Path) -> xr.Dataset:
-    """Read a NetCDF-4 file into memory and close it."""
-    return xr.load_dataset(path, engine="h5netcdf")
+    """Read a NetCDF-4 file into memory and close it.
+
+    Raises
+    ------
+    InputError
+        The file is missing, no NetCDF-4, cut off, or takes data from other files.
+    """
+    from corefuse.core import hdf5_guard  # h5py, which xarray imports only now, too
+
+    check_regular(path, LARGEST_NETCDF_BYTES, "netcdf")
+    hdf5_guard.check(path, "netcdf")
+    try:
+        return xr.load_dataset(path, engine="h5netcdf")
+    except MemoryError:
+        raise
+    except Exception as fault:  # h5py and xarray fail on a broken file in ways of their own
+        problem = f"it is no NetCDF file of corefuse ({type(fault).__name__})"
+        raise InputError(path, "netcdf", problem, "make or download the file again") from None
