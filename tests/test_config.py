@@ -428,7 +428,12 @@ def test_a_technique_that_is_not_simulated_has_no_subset():
 
 def test_numbers_typed_as_text_on_the_command_line_are_numbers():
     """``--config 'dataset={shift_ev: 0.3}'`` gives Snakemake the text '0.3'."""
-    assert load("dataset.shift_ev", "0.3").dataset.shift_ev == 0.3
+    given = {"dataset": {"shift_ev": "0.3", "views": "3"}}
+    raw = toy.CONFIG | given
+    assert cfg.load(raw, "c.yaml", given).dataset.shift_ev == 0.3
+    assert cfg.load(raw, "c.yaml", given).dataset.views == 3
+    with pytest.raises(InputError, match=r"dataset.views: '3' is not valid"):
+        cfg.load(raw, "c.yaml")
 
 
 def test_defect_labels_tell_defects_apart():

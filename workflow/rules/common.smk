@@ -20,14 +20,19 @@ if IN_A_CLONE:
 
 from corefuse import config as cfg
 from corefuse.config import samples
+from corefuse.core import yaml_file
 from corefuse.core.places import own
 from corefuse.plan import checks, cluster, current, jobs, progress, running, specs
 from corefuse.plan.paths import Paths
 
 CONFIG_FILE = str(workflow.configfiles[-1]) if workflow.configfiles else "--config"
+COMMAND_LINE = workflow.config_settings.config
 try:
+    if workflow.is_main_process:
+        for file in workflow.configfiles:
+            yaml_file.read(file)  # Snakemake takes the last of two equal keys, and 0777 for 511
     filled, LEFT_OUT = samples.put_in(config, CONFIG_FILE)
-    C = cfg.load(filled, CONFIG_FILE)
+    C = cfg.load(filled, CONFIG_FILE, COMMAND_LINE)
     if C.simulation.stored_only:
         from corefuse.simulate import stored  # a second of imports that other runs need not pay
 

@@ -16,7 +16,7 @@ from corefuse.config.infer import (
     Sample,
     SpectrumSeries,
 )
-from corefuse.config.load import load, load_series
+from corefuse.config.load import load, load_entry
 from corefuse.config.multiplet import Multiplet
 from corefuse.config.report import Report
 from corefuse.config.run import Config, model, not_read, resolve_subsets
@@ -99,7 +99,7 @@ __all__ = [
     "check_series_fits",
     "deciding",
     "load",
-    "load_series",
+    "load_entry",
     "modality_id",
     "model",
     "not_read",

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from corefuse.core import text
 from corefuse.core.section import Section
 
 
@@ -29,14 +30,17 @@ class Command(Section):
     """How a program of yours is started; its name or path alone will do."""
 
     run: Annotated[
-        list[str], BeforeValidator(_one_program, json_schema_input_type=str | list[str])
+        list[text.CommandLine],
+        BeforeValidator(_one_program, json_schema_input_type=str | list[str]),
     ] = Field(
         [],
         min_length=1,
         description="name on PATH or path, the engine's where empty; a list runs in its order",
     )
-    module: str | None = Field(None, description="environment module to load before")
-    image: str | None = Field(None, description="apptainer image (file or URI) that holds it")
+    module: text.Line | None = Field(None, description="environment module to load before")
+    image: text.FilePath | None = Field(
+        None, description="apptainer image (file or URI) that holds it"
+    )
 
     @model_validator(mode="after")
     def _one_place(self) -> Command:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from corefuse.config.command import Command, command_of
+from corefuse.core.bounds import Between, Hours, MemoryMb, Radius
 from corefuse.core.edges import EDGES
 from corefuse.core.section import Section, Unique
 from corefuse.core.vocabulary import EdgeName
@@ -18,6 +19,8 @@ FDMNES_RADIUS_ANGSTROM = {
     **{"Mn K": 5.75, "Co K": 5.5, "Ni K": 6.5},
 }
 
+MOST_POINTS = 100_000
+
 
 class Fdmnes(Section):
     """FDMNES of your own: finite differences or multiple scattering (Green) around one absorber."""
@@ -25,17 +28,21 @@ class Fdmnes(Section):
     command: Annotated[Command, command_of("fdmnes")] = Field(
         Command(run=["fdmnes"]), description="how FDMNES is started"
     )
-    time_limit_hours: float = Field(48.0, gt=0, description="of one run; then it has failed")
-    memory_mb: int | None = Field(
-        None, ge=500, description="memory of a job; null: what its cluster of atoms needs"
+    time_limit_hours: Hours = Field(48.0, description="of one run; then it has failed")
+    memory_mb: MemoryMb | None = Field(
+        None, description="memory of a job; null: what its cluster of atoms needs"
     )
     absorbers: Literal["site", "structure"] = Field(
         "site",
         description="`Absorber`: a run for each of `sites`; or `Z_absorber`: one run for all atoms "
         "of an element",
     )
-    range_ev: list[float] = Field(
-        [-5.0, 0.2, 45.0], description="`Range` about E_F: energy, step, energy, step, ..., energy"
+    range_ev: list[Annotated[float, Between(-500, 5000, "XANES ends some 100 eV above E_F")]] = (
+        Field(
+            [-5.0, 0.2, 45.0],
+            max_length=21,
+            description="`Range` about E_F: energy, step, energy, step, ..., energy",
+        )
     )
     energpho: bool = Field(True, description="`Energpho`: photon energies in FDMNES's own files")
     quadrupole: bool = Field(True, description="`Quadrupole`: E1E2 and E2E2 beside the dipole")
@@ -49,7 +56,7 @@ class Fdmnes(Section):
         ["K"], description="edges with `Excited`, a core hole in the absorber"
     )
     radius_angstrom: Annotated[
-        dict[EdgeName, Annotated[float, Field(gt=0)]],
+        dict[EdgeName, Radius],
         AfterValidator(lambda given: FDMNES_RADIUS_ANGSTROM | given),
     ] = Field(FDMNES_RADIUS_ANGSTROM, description="edge: `Radius` of the cluster")
     green: bool = Field(
@@ -64,6 +71,9 @@ class Fdmnes(Section):
             raise ValueError(
                 "not energies with steps between them|use [-5, 0.2, 45], for instance|range_ev"
             )
+        spans = zip(points, steps, points[1:], strict=False)
+        if sum((high - low) / step for low, step, high in spans) > MOST_POINTS:
+            raise ValueError(f"more than {MOST_POINTS} points|use larger steps|range_ev")
         if points[0] >= 0 or points[-1] < 30:
             raise ValueError("it begins above E_F or ends below 30 eV|span both|range_ev")
         return self

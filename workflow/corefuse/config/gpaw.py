@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
+from corefuse.core.bounds import Between, MemoryMb, Steps
 from corefuse.core.elements import ELEMENTS
 from corefuse.core.section import Section
 from corefuse.core.vocabulary import Metal
@@ -12,18 +15,28 @@ from corefuse.core.vocabulary import Metal
 class Gpaw(Section):
     """GPAW: plane waves, spin-polarised PBE+U, initial-state core orbitals on all atoms."""
 
-    plane_wave_cutoff_ev: float = Field(300.0, ge=200, description="plane-wave cutoff")
-    kpoint_spacing_per_angstrom: float = Field(
-        0.7, gt=0, description="largest distance of k points (2 pi included), shifted mesh"
+    plane_wave_cutoff_ev: Annotated[
+        float, Between(200, 2000, "less is wrong for O 2p, more changes nothing")
+    ] = Field(300.0, description="plane-wave cutoff")
+    kpoint_spacing_per_angstrom: Annotated[
+        float, Between(0.05, 5, "from a million k points in a small cell to one")
+    ] = Field(0.7, description="largest distance of k points (2 pi included), shifted mesh")
+    smearing_ev: Annotated[float, Between(1e-4, 2, "1 eV is 11,600 K")] = Field(
+        0.1, description="Fermi-Dirac width"
     )
-    smearing_ev: float = Field(0.1, gt=0, description="Fermi-Dirac width")
-    hubbard_u_ev: dict[Metal, float] = Field(
+    hubbard_u_ev: dict[
+        Metal, Annotated[float, Between(0, 20, "the bare interaction of 3d electrons")]
+    ] = Field(
         {s: e.hubbard_u_ev for s, e in ELEMENTS.items() if e.hubbard_u_ev},
         description="U on the 3d shell (Materials Project)",
     )
-    spectrum_max_ev: float = Field(35.0, ge=30, description="highest final state above E_F")
-    density_tolerance: float = Field(1e-3, gt=0, description="SCF: electrons per valence electron")
-    memory_mb: int | None = Field(
-        None, ge=500, description="memory of a job; null: what its plane waves need"
+    spectrum_max_ev: Annotated[
+        float, Between(30, 300, "bands up to there are solved for all at once")
+    ] = Field(35.0, description="highest final state above E_F")
+    density_tolerance: Annotated[
+        float, Between(1e-10, 0.1, "an SCF of one in ten electrons is none")
+    ] = Field(1e-3, description="SCF: electrons per valence electron")
+    max_scf_steps: Steps = Field(120, description="SCF steps of one attempt")
+    memory_mb: MemoryMb | None = Field(
+        None, description="memory of a job; null: what its plane waves need"
     )
-    max_scf_steps: int = Field(120, ge=1, description="SCF steps of one attempt")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from corefuse.core.bounds import Between, MemoryMb
 from corefuse.core.section import Section
 from corefuse.core.vocabulary import IonName, IonParameter
 
@@ -18,10 +19,17 @@ class Multiplet(Section):
         {"Mn2+": 1, "Mn3+": 1, "Mn4+": 1, "Co4+": 2},
         description="ligand holes kept at most; all of them where an ion is not named",
     )
-    bond_cutoff_angstrom: float = Field(2.7, gt=1.5, description="oxygen nearer than this is bound")
-    temperature_k: float = Field(300.0, gt=0, description="of the Boltzmann average")
-    lanczos_steps: int = Field(200, ge=20, description="length of the continued fraction")
-    memory_mb: int | None = Field(None, ge=500, description="memory of a job; null: 2000")
-    ions: dict[IonName, dict[IonParameter, float]] = Field(
-        {}, description="ion: its numbers that replace those of resources/multiplet.yaml"
+    bond_cutoff_angstrom: Annotated[
+        float, Between(1.6, 4, "the second shell begins at 3 to 4 A")
+    ] = Field(2.7, description="oxygen nearer than this is bound")
+    temperature_k: Annotated[float, Between(0.1, 10_000, "oxides melt long before")] = Field(
+        300.0, description="of the Boltzmann average"
     )
+    memory_mb: MemoryMb | None = Field(None, description="memory of a job; null: 2000")
+    lanczos_steps: Annotated[int, Between(20, 10_000, "more steps than states change nothing")] = (
+        Field(200, description="length of the continued fraction")
+    )
+    ions: dict[
+        IonName,
+        dict[IonParameter, Annotated[float, Between(-1000, 10_000, "eV, angstrom, scales")]],
+    ] = Field({}, description="ion: its numbers that replace those of resources/multiplet.yaml")

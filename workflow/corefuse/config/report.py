@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
+from corefuse.core import text
+from corefuse.core.bounds import Between
 from corefuse.core.section import Section
 
 
 class Report(Section):
     """Looks of the report."""
 
-    title: str = Field("corefuse", description="headline of the report")
-    png_dpi: int = Field(150, ge=50, description="resolution of the PNG figures")
+    title: Annotated[text.Line, Field(max_length=200)] = Field(
+        "corefuse", description="headline of the report"
+    )
+    png_dpi: Annotated[int, Between(50, 1200, "no printer resolves more")] = Field(
+        150, description="resolution of the PNG figures"
+    )

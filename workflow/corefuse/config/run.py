@@ -42,6 +42,13 @@ class Config(Section):
                         f"or drop it here|spectra.techniques.{technique}.edges"
                     )
         known = self.spectra.modalities()
+        names = [image.name for image in self.infer.images]
+        for i, name in enumerate(names):
+            if name in names[:i]:
+                raise ValueError(
+                    f"there are two images {name!r}|give each a name of its own"
+                    f"|infer.images.{i}.name"
+                )
         _check_subsets(resolve_subsets(self), known)
         _check_samples(self.infer.samples, known)
         if any(s.series for s in self.infer.samples) and "x_li" not in self.train.targets:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from corefuse import config
-from corefuse.config import SpectrumSeries
-from corefuse.core import places
-from corefuse.core.errors import InputError
+from corefuse.config import Image, Sample, SpectrumSeries
+from corefuse.core import places, yaml_file
+from corefuse.core.errors import InputError, named, shortened
 
-KINDS = ("samples", "series", "images")
+KINDS: dict[str, Any] = {"samples": Sample, "series": SpectrumSeries, "images": Image}
+MOST_FILES = 50_000  # that one pattern may match
+_WILD = re.compile(r"[*?[]")
 OF_A_SERIES = ("name", "file", "column", "columns", "voltages", "composition", "aligned_with")
 
 
@@ -24,16 +25,20 @@ def put_in(raw: dict[str, Any], config_file: str | Path) -> tuple[dict[str, Any]
 
     An entry comes in where all its files are in the data folder; of the others there is a line
     for the user. One that the config names itself wins, so a resolved config can be read again.
-    Every series, the config's own too, becomes its samples.
+    Every series, the config's own too, becomes its samples. A section that is not valid is left as
+    it is, for :func:`corefuse.config.load` to refuse.
 
     Raises
     ------
     InputError
-        The samples file cannot be read or is no mapping of ``samples``, ``series`` and ``images``;
-        a series is none.
+        The samples file cannot be read, or an entry of it is not valid; a series is none.
     """
     infer = raw.get("infer") if isinstance(raw, dict) else None
     if not isinstance(infer, dict) or not (infer.get("samples_file") or infer.get("series")):
+        return raw, []
+    if not all(isinstance(infer.get(kind) or [], list) for kind in KINDS):
+        return raw, []
+    if not all(isinstance(infer.get(key) or "", str) for key in ("samples_file", "data_folder")):
         return raw, []
     out, left_out = dict(infer), []
     if listed := infer.get("samples_file"):
@@ -42,11 +47,19 @@ def put_in(raw: dict[str, Any], config_file: str | Path) -> tuple[dict[str, Any]
             out[kind], missing = _with_those_there(list(infer.get(kind) or []), entries, folder)
             left_out += missing
     alone = list(out.get("samples") or [])
-    names = {sample.get("name") for sample in alone if isinstance(sample, dict)}
+    names = _names(alone)
     for number, entry in enumerate(out.get("series") or []):
-        spelt_out = spell_out(config.load_series(entry, config_file, number), config_file)
+        key = ("infer", "series", str(number))
+        series = config.load_entry(SpectrumSeries, entry, config_file, key)
+        spelt_out = spell_out(series, config_file)
         alone += [sample for sample in spelt_out if sample["name"] not in names]
     return raw | {"infer": out | {"samples": alone, "series": []}}, left_out
+
+
+def _names(entries: list[Any]) -> set[str]:
+    """Names of entries that may not be valid yet."""
+    names = [entry.get("name") for entry in entries if isinstance(entry, dict)]
+    return {name for name in names if isinstance(name, str)}
 
 
 def spell_out(series: SpectrumSeries, config_file: str | Path) -> list[dict[str, Any]]:
@@ -60,7 +73,7 @@ def spell_out(series: SpectrumSeries, config_file: str | Path) -> list[dict[str,
     spectra = _spectra(series)
     voltages = series.voltages or [None] * len(spectra)
     if len(voltages) != len(spectra):
-        found = ", ".join(str(column or Path(file).name) for file, column in spectra)
+        found = named(column or Path(file).name for file, column in spectra)
         raise InputError(
             config_file,
             f"infer.series.{series.name}.voltages",
@@ -110,8 +123,10 @@ def _entries(series: SpectrumSeries, file: str, key: str) -> list[str | int]:
 def _matching(pattern: str) -> list[str]:
     """Files of a pattern, in the order of the numbers in their names; else the name itself."""
     path = Path(pattern)
-    found = [] if path.exists() else map(str, path.parent.glob(path.name))
-    return sorted(found, key=_by_number) or [pattern]
+    if path.exists() or "**" in path.name or not _WILD.search(path.name):
+        return [pattern]
+    found = islice(path.parent.glob(path.name), MOST_FILES)
+    return sorted(map(str, found), key=_by_number) or [pattern]
 
 
 def _by_number(name: str) -> list[tuple[int, str]]:
@@ -122,13 +137,14 @@ def _with_those_there(
     own: list[Any], entries: list[dict[str, Any]], folder: Path
 ) -> tuple[list[Any], list[str]]:
     """Own entries and those of a samples file whose files are there; a line for each other one."""
-    names = {entry.get("name") for entry in own if isinstance(entry, dict)}
+    names = _names(own)
     left_out = []
-    for entry in (e for e in entries if e.get("name") not in names):
+    for entry in (e for e in entries if e["name"] not in names):
         missing = [f for f in _files(entry) if not Path(_matching(str(folder / f))[0]).exists()]
         if missing:
+            where = shortened(folder / missing[0], 120, keep_end=True)
             left_out.append(
-                f"{entry.get('name')} is left out: there is no {folder / missing[0]} "
+                f"{entry['name']} is left out: there is no {where} "
                 "(`snakemake download` gets it; COREFUSE_DATA names another folder)"
             )
         else:
@@ -142,18 +158,21 @@ def data_folder(infer: Mapping[str, Any]) -> Path:
 
 
 def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
-    try:
-        listed = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as err:
-        problem = f"it cannot be read ({type(err).__name__})"
-        raise InputError(path, "infer.samples_file", problem, "correct the path or file") from None
+    """Entries of a samples file by their kind, each valid but for where its files are."""
+    listed = yaml_file.read(path, "infer.samples_file")
     right = isinstance(listed, dict) and set(listed) <= set(KINDS)
-    entries = [e for kind in listed.values() for e in kind or []] if right else [None]
-    if not all(isinstance(entry, dict) for entry in entries):
+    if not right or not all(isinstance(entries or [], list) for entries in listed.values()):
         raise InputError(
             path, "samples", "no list of samples", "give samples: [..], series: [..], images: [..]"
         )
-    return {kind: listed[kind] or [] for kind in KINDS if kind in listed}
+    out = {kind: listed[kind] or [] for kind in KINDS if kind in listed}
+    for kind, entries in out.items():
+        for number, entry in enumerate(entries):
+            found = config.load_entry(KINDS[kind], entry, path, (kind, str(number)))
+            if found.name in _names(entries[:number]):
+                problem, fix = f"{found.name!r} is there twice", "give each a name of its own"
+                raise InputError(path, f"{kind}.{number}.name", problem, fix)
+    return out
 
 
 def _files(entry: Mapping[str, Any]) -> list[str]:
@@ -163,7 +182,8 @@ def _files(entry: Mapping[str, Any]) -> list[str]:
 
 
 def _placed(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
-    placed = {k: str(folder / v) if k in ("file", "low_loss") else v for k, v in entry.items()}
+    paths = {k: str(folder / entry[k]) for k in ("file", "low_loss") if entry.get(k)}
+    placed = entry | paths
     if "spectra" in entry:
         placed["spectra"] = [_placed(s, folder) for s in entry["spectra"]]
     return placed

@@ -12,6 +12,8 @@ from corefuse.config.fdmnes import Fdmnes
 from corefuse.config.feff import Feff
 from corefuse.config.gpaw import Gpaw
 from corefuse.config.multiplet import Multiplet
+from corefuse.core import text
+from corefuse.core.bounds import Between, Seed, SiteCount
 from corefuse.core.edges import EDGES
 from corefuse.core.places import found
 from corefuse.core.section import Section, canonical
@@ -42,14 +44,14 @@ class Sites(Section):
         description="all; one of each set of symmetry-equivalent sites; or the nearest to each "
         "defect and a sample of the rest",
     )
-    symmetry_tolerance_angstrom: float = Field(
-        0.05, gt=0, description="inequivalent: how far an atom may be from its symmetric place"
+    symmetry_tolerance_angstrom: Annotated[float, Between(1e-5, 1, "half a bond is 1 A")] = Field(
+        0.05, description="inequivalent: how far an atom may be from its symmetric place"
     )
-    nearest: int = Field(6, ge=1, description="near_defects: sites of an edge kept at each defect")
-    sample: int = Field(4, ge=1, description="near_defects: seeded sample of the other sites")
-    seed: int = Field(1, ge=0, description="near_defects: seed of that sample")
-    sites_per_job: int = Field(
-        24, ge=1, description="sites of one structure that one job computes, one after the other"
+    nearest: SiteCount = Field(6, description="near_defects: sites of an edge kept at each defect")
+    sample: SiteCount = Field(4, description="near_defects: seeded sample of the other sites")
+    seed: Seed = Field(1, description="near_defects: seed of that sample")
+    sites_per_job: SiteCount = Field(
+        24, description="sites of one structure that one job computes, one after the other"
     )
 
 
@@ -63,7 +65,7 @@ class Simulation(Section):
         {},
         description="edge of gpaw: none (one run for all sites), half or full (one run a site)",
     )
-    stored: Annotated[str, AfterValidator(found)] | None = Field(
+    stored: Annotated[text.FilePath, AfterValidator(found)] | None = Field(
         None,
         description="folder of finished structures and simulations "
         "(`python -m corefuse.simulate.stored`), taken where they are the very ones asked for",

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from corefuse.core.bounds import Between, WidthEv
 from corefuse.core.edges import EDGES, TECHNIQUES, modality_id
 from corefuse.core.section import Section, Unique
 from corefuse.core.vocabulary import EdgeName, Technique
@@ -14,7 +15,9 @@ from corefuse.core.vocabulary import EdgeName, Technique
 class TechniqueSettings(Section):
     """One way to measure: its instrument width and the edges taken with it."""
 
-    gaussian_fwhm_ev: float = Field(gt=0, description="instrument width, full width at half max")
+    gaussian_fwhm_ev: Annotated[float, Between(0.001, 100, "a broader edge has no shape")] = Field(
+        description="instrument width, full width at half max"
+    )
     edges: Annotated[list[EdgeName], Unique] = Field(
         min_length=1, description="edges simulated for this technique"
     )
@@ -26,11 +29,11 @@ class Spectra(Section):
     techniques: dict[Technique, TechniqueSettings] = Field(
         min_length=1, description="technique: its width and edges"
     )
-    final_state_lorentzian_fwhm_per_ev: float = Field(
-        0.1, ge=0, description="growth of the lifetime width with energy above the edge"
-    )
-    l2_extra_lorentzian_fwhm_ev: float = Field(
-        0.4, ge=0, description="Coster-Kronig width of L2 on top of the tabulated one"
+    final_state_lorentzian_fwhm_per_ev: Annotated[
+        float, Between(0, 5, "a width that grows faster leaves no continuum")
+    ] = Field(0.1, description="growth of the lifetime width with energy above the edge")
+    l2_extra_lorentzian_fwhm_ev: WidthEv = Field(
+        0.4, description="Coster-Kronig width of L2 on top of the tabulated one"
     )
 
     def modalities(self) -> list[str]:

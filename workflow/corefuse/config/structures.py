@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from corefuse.core.bounds import Between, Decorations, Defects, FormulaUnits, Seed, Steps
 from corefuse.core.section import Section
 from corefuse.core.vocabulary import Metal, Name
 
@@ -24,12 +25,12 @@ GRADES: dict[str, dict[str, float]] = {
 class Defect(Section):
     """Point defects put into one cell; all zero is the pristine cell."""
 
-    oxygen_vacancies: int = Field(0, ge=0, description="oxygen atoms removed")
+    oxygen_vacancies: Defects = Field(0, description="oxygen atoms removed")
     vacancy_next_to: Metal | None = Field(
         None, description="element in the first shell of every vacancy; null: any oxygen"
     )
-    antisite_pairs: int = Field(0, ge=0, description="Li and Ni atoms that change places")
-    excess_ni: int = Field(0, ge=0, description="Li-layer sites filled by Ni, Li lost")
+    antisite_pairs: Defects = Field(0, description="Li and Ni atoms that change places")
+    excess_ni: Defects = Field(0, description="Li-layer sites filled by Ni, Li lost")
 
     @property
     def label(self) -> str:
@@ -48,15 +49,15 @@ class Series(Section):
     stoichiometry: dict[Metal, Annotated[float, Field(gt=0, le=1)]] | None = Field(
         None, description="metal fractions that add to 1, for a grade of your own"
     )
-    formula_units: int | None = Field(
-        None, ge=1, description="LiMO2 units in the cell (4 atoms each); null: the section's"
+    formula_units: FormulaUnits | None = Field(
+        None, description="LiMO2 units in the cell (4 atoms each); null: the section's"
     )
-    decorations: int = Field(1, ge=1, description="arrangements of the metals, one parent each")
-    decoration: int | None = Field(
-        None, ge=0, description="one arrangement alone, counted from 0; null: the first decorations"
+    decorations: Decorations = Field(1, description="arrangements of the metals, one parent each")
+    decoration: Annotated[int, Between(0, 999, "decorations count from 0")] | None = Field(
+        None, description="one arrangement alone, counted from 0; null: the first decorations"
     )
     li_content: list[float] = Field(
-        [1.0], min_length=1, description="Li per formula unit left in the Li layer"
+        [1.0], min_length=1, max_length=200, description="Li per formula unit left in the Li layer"
     )
     li_ordering: Literal["ewald", "chgnet", "random"] = Field(
         "ewald", description="how the Li sites to empty are chosen"
@@ -103,9 +104,16 @@ class Series(Section):
 class Relaxation(Section):
     """CHGNet relaxation of cell and ions (r2SCAN weights)."""
 
-    fmax_ev_per_angstrom: float = Field(0.05, gt=0, description="largest force left")
-    max_steps: int = Field(150, ge=1, description="LBFGS steps before it is called unrelaxed")
-    rattle_angstrom: float = Field(0.02, ge=0, description="seeded noise before relaxing")
+    fmax_ev_per_angstrom: Annotated[
+        float, Between(1e-4, 10, "CHGNet's forces are good to 0.06 eV/A")
+    ] = Field(0.05, description="largest force left")
+    max_steps: Steps = Field(150, description="LBFGS steps before it is called unrelaxed")
+    rattle_angstrom: Annotated[float, Between(0, 0.5, "more breaks bonds")] = Field(
+        0.02, description="seeded noise before relaxing"
+    )
+
+
+MOST_STRUCTURES = 20_000
 
 
 class OwnStructures(Section):
@@ -142,11 +150,21 @@ class OwnStructures(Section):
 class Structures(Section):
     """Which crystals are built or read."""
 
-    seed: int = Field(1, ge=0, description="seed of every random choice in this stage")
-    formula_units: int = Field(4, ge=1, description="LiMO2 units in a cell, 4 atoms each")
+    seed: Seed = Field(1, description="seed of every random choice in this stage")
+    formula_units: FormulaUnits = Field(4, description="LiMO2 units in a cell, 4 atoms each")
     relaxation: Relaxation = Relaxation()
     series: list[Series] = Field([], description="layered compositions to build")
     files: list[OwnStructures] = Field([], description="structures of your own, from files")
+
+    @model_validator(mode="after")
+    def _can_be_planned(self) -> Structures:
+        number = sum(s.decorations * len(s.li_content) * len(s.defects) for s in self.series)
+        if number > MOST_STRUCTURES:
+            raise ValueError(
+                f"they ask for {number} structures|ask for at most {MOST_STRUCTURES} in one run: "
+                "every file of each is planned before the first is made|series"
+            )
+        return self
 
     @model_validator(mode="after")
     def _fits_the_cell(self) -> Structures:

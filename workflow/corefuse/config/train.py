@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from corefuse.core.bounds import Between, Folds, Seed
 from corefuse.core.edges import TECHNIQUES
 from corefuse.core.section import Section, Unique
 from corefuse.core.vocabulary import TARGETS, Name, Target
@@ -14,7 +15,7 @@ from corefuse.core.vocabulary import TARGETS, Name, Target
 class Train(Section):
     """Targets, modality subsets and the nested, grouped cross-validation."""
 
-    seed: int = Field(1, ge=0, description="seed of folds, search and bootstrap")
+    seed: Seed = Field(1, description="seed of folds, search and bootstrap")
     targets: Annotated[list[Target], Unique] = Field(
         list(TARGETS), min_length=1, description="what is predicted"
     )
@@ -23,9 +24,15 @@ class Train(Section):
         description="name: `each` (one model per modality), a technique, [all], or modality ids; "
         "Li K, which is measured under M2,3 of the metals, is used only where it is named",
     )
-    outer_folds: int = Field(5, ge=2, description="grouped folds that are scored")
-    inner_folds: int = Field(3, ge=2, description="grouped folds that optuna tunes on")
-    trials: int = Field(20, ge=1, description="optuna trials of each search")
-    max_trees: int = Field(300, ge=10, description="upper end of the number of trees")
-    bootstrap: int = Field(1000, ge=100, description="resamples of groups for the intervals")
+    outer_folds: Folds = Field(5, description="grouped folds that are scored")
+    inner_folds: Folds = Field(3, description="grouped folds that optuna tunes on")
+    trials: Annotated[int, Between(1, 10_000, "each one trains a model")] = Field(
+        20, description="optuna trials of each search"
+    )
+    max_trees: Annotated[int, Between(10, 20_000, "models are kept in memory")] = Field(
+        300, description="upper end of the number of trees"
+    )
+    bootstrap: Annotated[
+        int, Between(100, 100_000, "fewer give no interval, more the same one")
+    ] = Field(1000, description="resamples of groups for the intervals")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="level of the score intervals")

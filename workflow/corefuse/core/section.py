@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
@@ -25,6 +26,16 @@ class Section(BaseModel):
 
 
 def canonical(section: BaseModel | dict[str, Any] | list[Any]) -> str:
-    """A section as one canonical JSON string: the form Snakemake can compare between runs."""
+    """A section as one canonical JSON string: the form Snakemake can compare between runs.
+
+    Braces in text are escaped, since Snakemake would take ``{x}`` for a wildcard.
+    """
     data = section.model_dump(mode="json") if isinstance(section, BaseModel) else section
-    return json.dumps(data, sort_keys=True)
+    return _JSON_TEXT.sub(_without_braces, json.dumps(data, sort_keys=True))
+
+
+_JSON_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
+
+
+def _without_braces(text: re.Match[str]) -> str:
+    return text[0].replace("{", "\\u007b").replace("}", "\\u007d")

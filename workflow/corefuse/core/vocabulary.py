@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from corefuse.core import text
 from corefuse.core.edges import EDGES, TECHNIQUES
 from corefuse.core.elements import ELEMENTS
 
@@ -24,7 +25,11 @@ ION_PARAMETERS = (
     *("zeta_3d_initial_ev", "zeta_3d_final_ev", "zeta_2p_ev"),
 )
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Name = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80),
+    AfterValidator(text.not_periodic),
+]
 Metal = Literal[METALS]  # type: ignore[valid-type]
 EdgeName = Literal[tuple(EDGES)]  # type: ignore[valid-type]
 Technique = Literal[TECHNIQUES]  # type: ignore[valid-type]

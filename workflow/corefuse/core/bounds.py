@@ -52,3 +52,4 @@ Share = Annotated[float, Between(0, 10, "of the intensity: ten times the edge hi
 BeamKv = Annotated[float, Between(1, 3000, "microscopes have 20 to 3000 kV")]
 Voltage = Annotated[float, Between(-10, 20, "no electrolyte stands more")]
 ColumnNumber = Annotated[int, Between(1, 1_000_000, "columns count from 1")]
+MemoryMb = Annotated[int, Between(500, 100_000_000, "no node has 100 TB")]
