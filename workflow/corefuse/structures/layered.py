@@ -26,6 +26,7 @@ A_ANGSTROM = 2.87
 C_ANGSTROM = 14.25
 Z_OXYGEN = 0.2585
 
+VECTORS_AT_ONCE = 20
 LEAST_WIDTH = 0.7  # of the widest cell
 PAIR_CUTOFF_ANGSTROM = 8.0
 CANDIDATE_ARRANGEMENTS = 400
@@ -100,9 +101,7 @@ def _supercells(lattice: Lattice, determinant: int) -> Iterator[NDArray[np.int64
     reach = (np.sqrt(2) * lattice.volume * determinant) ** (1 / 3) + 1e-3
     points = lattice.get_points_in_sphere([[0, 0, 0]], [0, 0, 0], reach, zip_results=False)
     vectors, lengths = points[0][points[1] > 1e-3], points[1][points[1] > 1e-3]
-    in_basis = np.einsum("vi,hij->hvj", vectors, np.linalg.inv(forms))
-    belongs = np.all(np.abs(in_basis - np.round(in_basis)) < 1e-6, axis=2)
-    shortest = np.round(np.where(belongs, lengths, np.inf).min(axis=1), 4)
+    shortest = np.round(_shortest(forms, vectors, lengths), 4)
     for width in sorted({w for w in shortest if w >= LEAST_WIDTH * shortest.max()}, reverse=True):
         reduced = [
             Lattice(form @ lattice.matrix).get_lll_reduced_lattice().matrix
@@ -111,6 +110,25 @@ def _supercells(lattice: Lattice, determinant: int) -> Iterator[NDArray[np.int64
         for edges in sorted(reduced, key=lambda m: round(float(np.sum(m**2)), 4)):
             matrix = np.round(edges @ lattice.inv_matrix).astype(int)
             yield matrix if np.linalg.det(matrix) > 0 else -matrix
+
+
+def _shortest(
+    forms: NDArray[np.int64], vectors: NDArray[np.float64], lengths: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Length of the shortest of ``vectors`` (v, 3) that is in each sublattice (h, 3, 3): (h,).
+
+    Short vectors are tried first, and each only in the sublattices that have none yet: most of
+    the thousands of a large cell have a short one.
+    """
+    out, left, inverse = np.full(len(forms), np.inf), np.arange(len(forms)), np.linalg.inv(forms)
+    for nearest in np.split(
+        np.argsort(lengths, kind="stable"), range(VECTORS_AT_ONCE, len(lengths), VECTORS_AT_ONCE)
+    ):
+        in_basis = np.einsum("vi,hij->hvj", vectors[nearest], inverse[left])
+        belongs = np.all(np.abs(in_basis - np.round(in_basis)) < 1e-6, axis=2)
+        out[left] = np.where(belongs, lengths[nearest], np.inf).min(axis=1)
+        left = left[~belongs.any(axis=1)]
+    return out
 
 
 def decorations(
