@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from corefuse.core.bounds import Between, MemoryMb, Steps
 from corefuse.core.elements import ELEMENTS
 from corefuse.core.section import Section
-from corefuse.core.vocabulary import Metal
+
+WITH_U = tuple(symbol for symbol, e in ELEMENTS.items() if e.hubbard_u_ev)
 
 
 class Gpaw(Section):
@@ -25,9 +26,10 @@ class Gpaw(Section):
         0.1, description="Fermi-Dirac width"
     )
     hubbard_u_ev: dict[
-        Metal, Annotated[float, Between(0, 20, "the bare interaction of 3d electrons")]
+        Literal[WITH_U],  # type: ignore[valid-type]
+        Annotated[float, Between(0, 20, "the bare interaction of 3d electrons")],
     ] = Field(
-        {s: e.hubbard_u_ev for s, e in ELEMENTS.items() if e.hubbard_u_ev},
+        {symbol: ELEMENTS[symbol].hubbard_u_ev for symbol in WITH_U},
         description="U on the 3d shell (Materials Project)",
     )
     spectrum_max_ev: Annotated[
