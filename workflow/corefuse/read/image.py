@@ -17,7 +17,7 @@ from corefuse.core.spectrum import EnergyGrid, Spectrum, SpectrumError, blurred,
 from corefuse.learn.conformal import POSSIBLE_RANGE, residual_quantile
 from corefuse.learn.matrix import energy_dim, grid_of
 from corefuse.learn.models import Model
-from corefuse.read import background, files, gain, measured
+from corefuse.read import background, checks, files, gain, measured, treatment
 from corefuse.read.files import EV_PER_UNIT
 from corefuse.read.infer import Library, choose
 from corefuse.spectra import standard
@@ -83,7 +83,7 @@ def read(
             modality, entry = modality_id(edge, "EELS"), edge_table[edge]
             at_ev, flat, std = _single_edge(energy_ev, counts, edge, image, entry, scale)
             mean = Spectrum(at_ev, flat.mean(axis=tuple(range(flat.ndim - 1))))
-            measured.check_is_edge(mean, edge, edge_table)
+            checks.is_edge(mean, edge, edge_table)
             moved_ev = at_ev + shifts_ev.get(modality, 0.0)
             form, noise, signal_to_noise = _standard(moved_ev, flat, std, entry)
             form[full] = np.nan
@@ -202,7 +202,7 @@ def _single_edge(
             f"{low:g} to {high:g} eV",
             "drop the edge, or correct the axis",
         )
-    stop_ev = low + measured.POWER_LAW_EV[1]
+    stop_ev = low + treatment.POWER_LAW_EV[1]
     window_ev = stop_ev - image.background_ev, stop_ev
     fitted = background.power_law(energy_ev, counts, window_ev)
     above = energy_ev >= window_ev[0]
@@ -225,7 +225,7 @@ def _standard(
     form = standard.flattened(placed, entry)
     area = form @ weights
     seen = (placed @ weights > MIN_EDGE_TO_NOISE * noise) & (area > 0)
-    scatter = flat[..., energy_ev < entry.window_ev[0] + measured.POWER_LAW_EV[1]].std(axis=-1)
+    scatter = flat[..., energy_ev < entry.window_ev[0] + treatment.POWER_LAW_EV[1]].std(axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(seen, placed[..., weights > 0].max(axis=-1) / scatter, np.nan)
         normal = np.where(seen[..., None], form / area[..., None], np.nan)
@@ -235,7 +235,7 @@ def _standard(
 def _saturated(counts: np.ndarray) -> np.ndarray:
     """Pixels (...) of counts (..., n) where the highest channels side by side are equal."""
     highest = counts == counts.max(axis=-1, keepdims=True)
-    runs = np.lib.stride_tricks.sliding_window_view(highest, measured.CLIPPED_POINTS, axis=-1)
+    runs = np.lib.stride_tricks.sliding_window_view(highest, checks.CLIPPED_POINTS, axis=-1)
     return runs.all(axis=-1).any(axis=-1) & (np.ptp(counts, axis=-1) > 0)
 
 

@@ -10,36 +10,19 @@ from types import MappingProxyType
 
 import numpy as np
 import xarray as xr
-from scipy.ndimage import maximum_filter1d
 
 from corefuse.config import Image, MeasuredSpectrum, Sample
 from corefuse.core.edge_table import EdgeEntry, EdgeTable
 from corefuse.core.edges import EDGES, modality_id, split_modality
 from corefuse.core.errors import InputError
 from corefuse.core.spectrum import Spectrum, SpectrumError, blurred
-from corefuse.read import background, files, gain
-from corefuse.read.files import EV_PER_UNIT
+from corefuse.read import checks, diagnosis, files, gain, treatment
+from corefuse.read.checks import MIN_POINTS, NEAR_EV, absolute_ev
 from corefuse.spectra import standard
 from corefuse.spectra.features import feature_energy, pre_edge_metrics
 
-MIN_POINTS = 20  # inside the normalisation window
-POST_EDGE_FROM = 0.25  # of what there is above the edge: past the white line
-PRE_EDGE_EV = 20.0  # how far below the window the background is read
-NEAR_EV = 15.0  # a maximum farther from its edge than this belongs to another one
-LOOK_BELOW_EV = 100.0  # how far below its edge a file may hold another one
-CUT_OFF_EV = 2.0  # a maximum nearer to the end of what is looked at may go on rising
-FAINT = 0.1  # of the highest maximum above it: less is no edge
-CLIPPED_POINTS = 4  # equal and highest, side by side: a full detector
-NEGATIVE_SHARE, NEGATIVE_DEPTH = 0.2, 0.05  # of the window's points, of its maximum
-GLITCH = 12.0  # of the typical difference from what the neighbours say
-GLITCH_HEIGHT = 0.03  # of the edge
-CRYSTALS_FROM_EV = 2000.0  # below, monochromators are gratings
-GLITCH_STEP_EV = 0.7  # half the natural width of the K edges of Mn, Co, Ni: a line has points
 FLUORESCENCE = ("TFY", "PFY", "HERFD")
 OVER_ABSORPTION = "fluorescence: over-absorption lowers strong lines, which is not corrected"
-POWER_LAW_EV = (-40.0, -5.0)  # from the start of the window: clear of what the resolution smears
-
-
 AT_ZERO_EV = (-1.0, 1.0)  # what a low loss covers
 NO_SHIFTS: Mapping[str, float] = MappingProxyType({})
 
@@ -102,41 +85,60 @@ def _load(
     entry = edge_table[measured.edge]
     recorded, unit = _recorded(measured, entry)
     scale, offset_ev, notes = axis(measured)
-    notes += recorded.notes
-    doubts = recorded.doubts
-    raw = Spectrum(_absolute_ev(recorded.energy, scale, offset_ev, unit), recorded.mean())
-    _check_covers_edge(recorded.energy, measured, entry, unit, max_shift_ev)
-    raw = _cropped(raw, measured.crop_ev)
-    _check_not_clipped(raw, entry)
+    checks.covers_edge(recorded.energy, measured, entry, unit, (scale, offset_ev), max_shift_ev)
+    energy_ev = absolute_ev(recorded.energy, scale, offset_ev, unit)
+    raw = _cropped(Spectrum(energy_ev, recorded.mean()), measured.crop_ev)
+    checks.not_clipped(raw, entry)
+    notes, doubts = notes + recorded.notes, recorded.doubts + checks.holes(raw.energy_ev, entry)
     if measured.technique == "XAS":
-        raw, mended = _mended(raw, entry)
-        notes += mended
-    measured = measured.model_copy(update={"background": _method(raw, measured, entry)})
-    spectrum, std = _without_background(raw, measured, entry)
-    if measured.low_loss:
-        try:
-            low = low_loss(measured.low_loss, scale, measured.low_loss_signal)
-            spectrum = Spectrum(spectrum.energy_ev, _deconvolved(spectrum, low))
-        except SpectrumError as fault:
-            where = f"{key}.low_loss"
-            raise InputError(measured.low_loss, where, fault.problem, fault.fix) from None
-        notes += (f"zero loss at {low.zero_loss_ev:.1f} eV, t/lambda {low.t_over_lambda:.2f}",)
-        notes += ("plural scattering taken out",)
-    is_k = EDGES[measured.edge].core_orbital == "1s"  # L3 and L2 stand too near for a post-edge
-    if measured.technique == "XAS" and measured.background == "line" and is_k:
-        spectrum, std, note = _to_unit_step(spectrum, std, entry)
-        notes += (note,)
-    _check_is_something(spectrum, entry)
-    check_is_edge(spectrum, measured.edge, edge_table)
-    prepare(spectrum, entry)
-    _check_not_negative(spectrum, entry)
-    if measured.technique == "XAS":
-        notes += (f"detected by {measured.mode}",) if measured.mode else ()
-        notes += (OVER_ABSORPTION,) if measured.mode in FLUORESCENCE else ()
-    else:
+        raw, mended, unmended = treatment.mended(raw, entry)
+        notes, doubts = notes + mended, doubts + unmended
+    background = treatment.background_method(raw, measured, entry)
+    measured = measured.model_copy(update={"background": background})
+    is_loss = measured.technique == "EELS"
+    if is_loss and background == "power_law":
+        doubts += checks.counts_at_zero(raw, entry)
+    try:
+        spectrum, std = treatment.without_background(raw, measured, entry)
+        spectrum, found = _single_scattering(spectrum, measured, key, scale)
+        notes += found
+        step = 1.0
+        is_k = EDGES[measured.edge].core_orbital == "1s"  # L3, L2 stand too near for a post-edge
+        if not is_loss and background == "line" and is_k:
+            spectrum, std, note, step = treatment.to_unit_step(spectrum, std, entry)
+            notes += (note,)
+        checks.is_something(spectrum)
+        checks.is_edge(spectrum, measured.edge, edge_table)
+        prepare(spectrum, entry)
+        checks.not_negative(spectrum, entry)
+    except diagnosis.OtherEdge:
+        raise
+    except SpectrumError as fault:
+        raise diagnosis.explained(raw, measured.edge, edge_table, is_loss, fault) from None
+    doubts += checks.at_the_limits(raw, step, recorded.quantity, entry)
+    if is_loss:
         beam_kv = measured.beam_kv or recorded.beam_kv
         notes += (f"{beam_kv:g} kV",) if beam_kv else ()
+    else:
+        notes += (f"detected by {measured.mode}",) if measured.mode else ()
+        notes += (OVER_ABSORPTION,) if measured.mode in FLUORESCENCE else ()
     return Measured(spectrum, std, notes, doubts, _foil(recorded, scale, offset_ev, unit))
+
+
+def _single_scattering(
+    spectrum: Spectrum, measured: MeasuredSpectrum, key: str, scale: float
+) -> tuple[Spectrum, tuple[str, ...]]:
+    """An edge without plural scattering, if there is a low loss, whose faults are its own."""
+    if not measured.low_loss:
+        return spectrum, ()
+    try:
+        low = low_loss(measured.low_loss, scale, measured.low_loss_signal)
+        single = Spectrum(spectrum.energy_ev, _deconvolved(spectrum, low))
+    except SpectrumError as fault:
+        where = f"{key}.low_loss"
+        raise InputError(measured.low_loss, where, fault.problem, fault.fix) from None
+    thickness = f"zero loss at {low.zero_loss_ev:.1f} eV, t/lambda {low.t_over_lambda:.2f}"
+    return single, (thickness, "plural scattering taken out")
 
 
 def _foil(recorded: files.Recorded, scale: float, offset_ev: float, unit: str) -> Spectrum | None:
@@ -146,7 +148,7 @@ def _foil(recorded: files.Recorded, scale: float, offset_ev: float, unit: str) -
     there = np.isfinite(recorded.reference)
     if there.sum() < MIN_POINTS:
         return None
-    energy_ev = _absolute_ev(recorded.energy[there], scale, offset_ev, unit)
+    energy_ev = absolute_ev(recorded.energy[there], scale, offset_ev, unit)
     return Spectrum(energy_ev, recorded.reference[there])
 
 
@@ -249,7 +251,7 @@ def _as_recorded(measured: MeasuredSpectrum, entry: EdgeEntry) -> Spectrum:
     """A file's spectrum on the corrected axis, cut to its edge, its background in it."""
     recorded, unit = _recorded(measured, entry)
     scale, offset_ev, _ = axis(measured)
-    energy_ev = _absolute_ev(recorded.energy, scale, offset_ev, unit)
+    energy_ev = absolute_ev(recorded.energy, scale, offset_ev, unit)
     return _cropped(Spectrum(energy_ev, recorded.mean()), measured.crop_ev)
 
 
@@ -343,77 +345,9 @@ def prepare(spectrum: Spectrum, entry: EdgeEntry) -> np.ndarray:
     energy_ev = entry.grid.energies_ev
     placed = np.interp(energy_ev, spectrum.energy_ev, spectrum.intensity)
     reached = (energy_ev >= spectrum.energy_ev[0]) & (energy_ev <= spectrum.energy_ev[-1])
-    return np.where(reached | _in_window(energy_ev, entry), standard.form(placed, entry), np.nan)
-
-
-def _in_window(energy_ev: np.ndarray, entry: EdgeEntry) -> np.ndarray:
-    return (energy_ev >= entry.window_ev[0]) & (energy_ev <= entry.window_ev[1])
-
-
-def below_window(entry: EdgeEntry, length_ev: float = PRE_EDGE_EV) -> tuple[float, float]:
-    """The part of a spectrum where the background of an edge is read."""
-    return entry.window_ev[0] - length_ev, entry.window_ev[0]
-
-
-def default_window(method: str, entry: EdgeEntry) -> tuple[float, float]:
-    """Where a background is fitted if nobody says where."""
-    if method == "mean":
-        return below_window(entry)
-    return entry.window_ev[0] + POWER_LAW_EV[0], entry.window_ev[0] + POWER_LAW_EV[1]
-
-
-def check_is_edge(spectrum: Spectrum, edge: str, edge_table: EdgeTable) -> None:
-    """Whether the first edge in a background-free file is the one it is said to be.
-
-    The highest maximum up to the end of the edge's window, or where that is faint or still rises,
-    of 100 eV more, has to stand within 15 eV of the edge's reference, or else the half height
-    below it: an edge without a white line has its maximum anywhere.
-
-    Raises
-    ------
-    SpectrumError
-        It does not; the edge that stands there is named.
-    """
-    entry = edge_table[edge]
-    energy_ev = spectrum.energy_ev
-    expected_ev = entry.reference.energy_ev
-    low, high = expected_ev - LOOK_BELOW_EV, max(entry.window_ev[1], expected_ev + NEAR_EV)
-    near = (energy_ev >= low) & (energy_ev <= high)
-    around = (energy_ev >= low) & (energy_ev <= high + LOOK_BELOW_EV)
-    first_ev = max(low, float(energy_ev[0]))
-    below = first_ev, min(first_ev + PRE_EDGE_EV, entry.window_ev[0])
-    flat = spectrum.intensity - background.mean(energy_ev, spectrum.intensity, below).values
-    top_ev, top = _highest(energy_ev[near], flat[near])
-    cut_off = energy_ev[near][-1] - top_ev < CUT_OFF_EV
-    if cut_off or top < FAINT * flat[around].max():
-        near = around
-        top_ev, top = _highest(energy_ev[near], flat[near])
-    rise_ev = float(energy_ev[near][np.argmax(flat[near] >= top / 2)])
-    if min(abs(top_ev - expected_ev), abs(rise_ev - expected_ev)) <= NEAR_EV:
-        return
-    if top_ev - energy_ev[near][0] < CUT_OFF_EV:
-        raise SpectrumError(
-            f"it falls from {top_ev:.1f} eV on: its background is still in it",
-            "set background: power_law (EELS) or line (XAS)",
-        )
-    found_ev = top_ev
-    nearest = min(edge_table, key=lambda e: abs(edge_table[e].reference.energy_ev - found_ev))
-    away_ev = found_ev - edge_table[nearest].reference.energy_ev
-    if nearest == edge:
-        raise SpectrumError(
-            f"its maximum is at {found_ev:.1f} eV, {away_ev:+.0f} eV from {edge}",
-            "the axis is off: give reference_peaks, or energy_scale and energy_offset_ev",
-        )
-    raise SpectrumError(
-        f"its maximum is at {found_ev:.1f} eV, {found_ev - expected_ev:+.0f} eV from {edge}: "
-        f"this looks like {nearest}",
-        f"name it {nearest}; if it holds both edges, cut {edge} out with crop_ev",
+    return np.where(
+        reached | treatment.in_window(energy_ev, entry), standard.form(placed, entry), np.nan
     )
-
-
-def _highest(energy_ev: np.ndarray, intensity: np.ndarray) -> tuple[float, float]:
-    top = int(np.argmax(intensity))
-    return float(energy_ev[top]), float(intensity[top])
 
 
 def _cropped(spectrum: Spectrum, crop_ev: tuple[float, float] | None) -> Spectrum:
@@ -421,156 +355,3 @@ def _cropped(spectrum: Spectrum, crop_ev: tuple[float, float] | None) -> Spectru
         return spectrum
     inside = (spectrum.energy_ev >= crop_ev[0]) & (spectrum.energy_ev <= crop_ev[1])
     return Spectrum(spectrum.energy_ev[inside], spectrum.intensity[inside])
-
-
-def _method(raw: Spectrum, measured: MeasuredSpectrum, entry: EdgeEntry) -> str:
-    """The background that is asked for, else a pre-edge line of XAS if it has the length for one.
-
-    XAS without a pre-edge has been normalised before, as extracted EELS edges have.
-    """
-    if measured.background:
-        return measured.background
-    window_ev = measured.background_window_ev or default_window("line", entry)
-    lined = measured.technique == "XAS" and background.is_long_enough(raw.energy_ev, window_ev)
-    return "line" if lined else "mean"
-
-
-def _without_background(
-    raw: Spectrum, measured: MeasuredSpectrum, entry: EdgeEntry
-) -> tuple[Spectrum, np.ndarray]:
-    """The edge above its background, from the start of the fit on, and the background's std.
-
-    The default is left to :func:`prepare`.
-    """
-    if measured.background == "mean" and measured.background_window_ev is None:
-        return raw, np.zeros(raw.intensity.size)
-    window_ev = measured.background_window_ev or default_window(measured.background, entry)
-    fitted = background.METHODS[measured.background](raw.energy_ev, raw.intensity, window_ev)
-    kept = raw.energy_ev >= (window_ev[0] if measured.background != "mean" else -np.inf)
-    flat = raw.intensity - fitted.values
-    return Spectrum(raw.energy_ev[kept], flat[kept]), fitted.std[kept]
-
-
-def _to_unit_step(
-    spectrum: Spectrum, std: np.ndarray, entry: EdgeEntry
-) -> tuple[Spectrum, np.ndarray, str]:
-    """An edge above its pre-edge line on the scale of its own step, and what that was."""
-    energy_ev, flat = spectrum.energy_ev, spectrum.intensity
-    near = (energy_ev >= entry.window_ev[0]) & (energy_ev <= entry.window_ev[1])
-    e0_ev = float(energy_ev[near][np.argmax(np.gradient(flat[near], energy_ev[near]))])
-    length_ev = float(energy_ev[-1]) - e0_ev
-    post_ev = POST_EDGE_FROM * length_ev, length_ev
-    if not background.is_long_enough(energy_ev - e0_ev, post_ev):
-        return spectrum, std, f"edge at {e0_ev:.1f} eV, its post-edge is too short to tell its step"
-    step = background.edge_step(energy_ev, flat, e0_ev, post_ev)
-    if step <= 0:
-        return spectrum, std, f"edge at {e0_ev:.1f} eV, its post-edge lies below its pre-edge"
-    below = energy_ev < e0_ev - PRE_EDGE_EV
-    noise = float(flat[below].std()) / step if below.sum() > 2 else np.nan
-    told = f"edge at {e0_ev:.1f} eV, step {step:.3g}, pre-edge scatter {noise:.2%} of it"
-    return Spectrum(energy_ev, flat / step), std / step, told
-
-
-def _absolute_ev(energy: np.ndarray, scale: float, offset_ev: float, unit: str) -> np.ndarray:
-    return scale * energy * EV_PER_UNIT[unit] + offset_ev
-
-
-def _check_covers_edge(
-    energy: np.ndarray,
-    measured: MeasuredSpectrum,
-    entry: EdgeEntry,
-    unit: str,
-    max_shift_ev: float,
-) -> None:
-    low, high = entry.window_ev
-    scale, offset_ev, _ = axis(measured)
-    energy_ev = _absolute_ev(energy, scale, offset_ev, unit)
-    if measured.crop_ev:
-        energy_ev = energy_ev[
-            (energy_ev >= measured.crop_ev[0]) & (energy_ev <= measured.crop_ev[1])
-        ]
-    if (
-        not energy_ev.size
-        or np.ptp(energy_ev) < high - low
-        or energy_ev[0] > low + max_shift_ev
-        or energy_ev[-1] < high - max_shift_ev
-    ):
-        for other_unit in EV_PER_UNIT:
-            other = _absolute_ev(energy, scale, offset_ev, other_unit)
-            if other_unit != unit and other[0] < high and other[-1] > low:
-                raise SpectrumError(
-                    f"energies {energy[0]:g} to {energy[-1]:g} look like {other_unit}, "
-                    f"but energy_unit is {unit}",
-                    f"set energy_unit: {other_unit}",
-                )
-        reach = f"{energy_ev[0]:.1f} to {energy_ev[-1]:.1f} eV" if energy_ev.size else "nowhere"
-        raise SpectrumError(
-            f"it reaches from {reach}, but {measured.edge} needs {low:g} to {high:g} eV",
-            "name the edge the file holds, give a file that covers it, "
-            "or correct the axis with energy_scale and energy_offset_ev",
-        )
-    points = int(((energy_ev >= low) & (energy_ev <= high)).sum())
-    if points < MIN_POINTS:
-        raise SpectrumError(
-            f"only {points} points from {low:g} to {high:g} eV",
-            f"give a file with at least {MIN_POINTS} points there",
-        )
-
-
-def _check_not_clipped(spectrum: Spectrum, entry: EdgeEntry) -> None:
-    """Equal highest points side by side that fall off at both ends are a detector that was full."""
-    inside = spectrum.intensity[_in_window(spectrum.energy_ev, entry)]
-    steps = np.flatnonzero(np.diff(np.concatenate([[0], inside == inside.max(), [0]])))
-    runs = [(start, end) for start, end in steps.reshape(-1, 2) if start and end < inside.size]
-    longest = max((end - start for start, end in runs), default=0)
-    if longest >= CLIPPED_POINTS:
-        raise SpectrumError(
-            f"{longest} points side by side stand at {inside.max():g}: the detector was full",
-            "measure with fewer counts, or give a spectrum that is not clipped",
-        )
-
-
-def _check_is_something(spectrum: Spectrum, entry: EdgeEntry) -> None:
-    if not np.ptp(spectrum.intensity) > 0:
-        raise SpectrumError(
-            "all its intensities are equal, the area is not positive",
-            "give absorption or energy loss that rises at the edge",
-        )
-
-
-def _check_not_negative(spectrum: Spectrum, entry: EdgeEntry) -> None:
-    low, high = entry.window_ev
-    flat = (
-        spectrum.intensity
-        - background.mean(spectrum.energy_ev, spectrum.intensity, below_window(entry)).values
-    )
-    inside = flat[(spectrum.energy_ev >= low) & (spectrum.energy_ev <= high)]
-    share = float((inside < -NEGATIVE_DEPTH * inside.max()).mean())
-    if share > NEGATIVE_SHARE:
-        raise SpectrumError(
-            f"{share:.0%} of the points from {low:g} to {high:g} eV are below the background",
-            "move background_window_ev, or use another background",
-        )
-
-
-def _mended(spectrum: Spectrum, entry: EdgeEntry) -> tuple[Spectrum, tuple[str, ...]]:
-    """Without Bragg glitches: single points far off the cubic through their four neighbours.
-
-    They take the cubic's value. Only crystals, so hard X-rays, make them; where points stand far
-    apart a white line looks like one.
-    """
-    if entry.window_ev[0] < CRYSTALS_FROM_EV:
-        return spectrum, ()
-    y, energy_ev = spectrum.intensity, spectrum.energy_ev[2:-2]
-    cubic = (4 * (y[1:-3] + y[3:-1]) - y[:-4] - y[4:]) / 6
-    away = np.abs(y[2:-2] - cubic)
-    inside = _in_window(energy_ev, entry)
-    least = max(GLITCH * np.median(away[inside]), GLITCH_HEIGHT * np.ptp(y[2:-2][inside]))
-    alone = away == maximum_filter1d(away, 5)  # its neighbours are off because of it
-    close = np.gradient(energy_ev) < GLITCH_STEP_EV
-    glitches = inside & alone & close & (away > least)
-    if not glitches.any():
-        return spectrum, ()
-    mended = np.concatenate([y[:2], np.where(glitches, cubic, y[2:-2]), y[-2:]])
-    places = ", ".join(f"{e:.1f}" for e in energy_ev[glitches][:5])
-    return Spectrum(spectrum.energy_ev, mended), (f"glitches mended at {places} eV",)
