@@ -155,7 +155,7 @@ def is_edge(spectrum: Spectrum, edge: str, edge_table: EdgeTable) -> None:
             f"its maximum is at {found_ev:.1f} eV, {away_ev:+.0f} eV from {edge}",
             "the axis is off: give reference_peaks, or energy_scale and energy_offset_ev",
         )
-    raise diagnosis.OtherEdge(
+    raise diagnosis.OtherEdgeError(
         f"its maximum is at {found_ev:.1f} eV, {found_ev - expected_ev:+.0f} eV from {edge}: "
         f"this looks like {nearest}",
         f"name it {nearest}; if it holds both edges, cut {edge} out with crop_ev",
@@ -182,8 +182,8 @@ def at_the_limits(raw: Spectrum, step: float, quantity: str, entry: EdgeEntry) -
         return ()
     if step > LARGEST_STEP:
         return (
-            f"edge step {step:.2g}: above the edge {np.exp(-step):.1g} of the beam is left; harmonics "
-            "and dark counts lower the white line",
+            f"edge step {step:.2g}: above the edge {np.exp(-step):.1g} of the beam is left; "
+            "harmonics and dark counts lower the white line",
         )
     top = float(raw.intensity[in_window(raw.energy_ev, entry)].max(initial=-np.inf))
     if top > LARGEST_LOGARITHM:

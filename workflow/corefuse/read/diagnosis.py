@@ -24,7 +24,7 @@ STRONGER = 3.0  # than anything where the edge should be
 SAME_EV = 10.0  # an edge this near to another's reference may be that one
 
 
-class OtherEdge(SpectrumError):
+class OtherEdgeError(SpectrumError):
     """Another edge than the one that is named stands in a file, which needs no explanation."""
 
 

@@ -111,7 +111,7 @@ def _load(
         checks.is_edge(spectrum, measured.edge, edge_table)
         prepare(spectrum, entry)
         checks.not_negative(spectrum, entry)
-    except diagnosis.OtherEdge:
+    except diagnosis.OtherEdgeError:
         raise
     except SpectrumError as fault:
         raise diagnosis.explained(raw, measured.edge, edge_table, is_loss, fault) from None

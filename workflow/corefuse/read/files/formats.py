@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from corefuse.core.spectrum import SpectrumError
 from corefuse.read.files import athena, excel, microscope, pf9809, tables, text
 from corefuse.read.files.recorded import Recorded, Table
+from corefuse.read.files.told import unreadable
 
 WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
 # Tables, signals, or a JSON text.
@@ -120,11 +122,22 @@ def detect(path: Path, data: bytes) -> Format:
 def loaded(path: Path, least: int = 2) -> Content:
     """Everything in a file, by its format; ``least`` columns where it is a table of text.
 
+    The last files are kept, as a series asks one file for each of its spectra.
+
     Raises
     ------
     SpectrumError
         As the format's own reader, or the file cannot be opened.
     """
+    try:
+        state = path.stat()
+    except OSError as err:
+        raise unreadable(err) from None
+    return _loaded(path, state.st_mtime_ns, state.st_size, least)
+
+
+@lru_cache(maxsize=2)
+def _loaded(path: Path, modified_ns: int, size: int, least: int) -> Content:
     data = text.content(path)
     if not data:
         raise SpectrumError(
