@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS := 1
 # They mostly wait for jobs of their own, so they run beside the others.
 SLOW_TESTS := tests/test_end_to_end.py tests/slurm
 
-.PHONY: help setup run demo ni-k reference reference-models reference-continue test lint doctor bench docs slurm-profile lock clean
+.PHONY: help setup run demo ni-k reference reference-models reference-continue test lint doctor bench site docs slurm-profile lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -81,6 +81,9 @@ doctor: setup ## check every engine that CONFIG names, in seconds (CONFIG=config
 
 bench: setup ## cost of every stage, as a table with ratios
 	@python -m corefuse.bench
+
+site: setup ## the documentation as a site in site/, links checked
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
 
 docs: setup ## regenerate config/README.md and config/schema.json from the typed config
 	@python -m corefuse.config.docs

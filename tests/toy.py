@@ -47,7 +47,10 @@ CONFIG: dict[str, Any] = {
         ]
     },
 }
-COPIED = ("Snakefile", "workflow", "scripts", "config", "resources", "envs", "slurm", "profiles")
+COPIED = (
+    *("Snakefile", "workflow", "scripts", "config", "resources", "envs", "slurm", "profiles"),
+    "tools",
+)
 STAND_IN = """
 import hashlib, os, time
 from pathlib import Path
