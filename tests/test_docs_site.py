@@ -36,10 +36,6 @@ def test_links_of_pages_outside_of_the_site(root, page):
         assert (file.parent / target).exists(), target
 
 
-def test_the_readme_fits_on_two_screens(root):
-    assert len((root / "README.md").read_text().splitlines()) <= 100
-
-
 def test_no_source_is_outside_of_the_repository(root):
     """``../shared`` is read by tests that skip without it; nothing else may rest on it."""
     for folder in ("workflow", "scripts", "docs", "resources", "config"):
