@@ -49,6 +49,12 @@ try:
 except cfg.InputError as err:
     sys.exit(f"corefuse: {err}")
 
+if any(word.startswith("--report") for word in sys.argv):
+    from corefuse.report import escaping
+
+    escaping.install()
+    config["rst_title"] = escaping.rst(C.report.title)
+
 P = Paths(C.name)
 ENGINE_EDGES = C.simulation.engines()
 MODALITIES = C.spectra.modalities()
