@@ -96,7 +96,7 @@ slurm-profile: ## PARTITION=.. ACCOUNT=.. and, if Slurm does not say, MAX_MEM_MB
 	@echo "slurm/site.txt: $$(tr '\n' ' ' < slurm/site.txt)"
 
 lock: setup ## resolve envs/requirements.in into envs/requirements.lock
-	@pip freeze --exclude edrixs | sed 's/+cpu$$//' > envs/requirements.lock
+	@pip freeze --exclude edrixs --exclude feff10-rs | sed 's/+cpu$$//' > envs/requirements.lock
 
 clean: ## remove the environment and the results
 	rm -rf .venv .snakemake results/*

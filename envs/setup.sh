@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes .venv with everything the workflow needs; does nothing when it is there and up to date.
 #   envs/setup.sh         what a run needs
-#   envs/setup.sh test    also what the tests need (a browser, Slurm, the oracle edrixs)
+#   envs/setup.sh test    also what the tests need (a browser, Slurm, the oracle edrixs, a FEFF)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

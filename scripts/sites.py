@@ -4,26 +4,16 @@ from functools import partial
 from pathlib import Path
 
 from corefuse import engines
-from corefuse.core import files, machine
-from corefuse.simulate import mpi, sites, limits as watch
-from corefuse.structures import build
 from corefuse.config import Sites
+from corefuse.core import files, machine
+from corefuse.simulate import request, sites, limits as watch
 
 machine.tell_in_one_line()
 limits = watch.limits_of_job(snakemake.resources)
-w, aside = snakemake.wildcards, snakemake.config["aside"]
-engine = engines.get(w.engine)
-job = engines.Job(
-    structure_id=w.structure_id,
-    structure=build.read(snakemake.input.structure),
-    edges=tuple(aside["edges"][engine.name]),
-    settings=aside["settings"][engine.name],
-    shared=Path(snakemake.params.shared),
-    start=Path(snakemake.input.begin),
-    launcher=mpi.launcher(snakemake.resources),
-)
+job, engine = request.job_of(snakemake), engines.get(snakemake.wildcards.engine)
 select = Sites.model_validate_json(snakemake.params.select)
-picks = sites.batch(sites.select(job.structure, job.edges, select), int(w.batch), select)
+number = int(snakemake.wildcards.batch)
+picks = sites.batch(sites.select(job.structure, job.edges, select), number, select)
 log, output = Path(snakemake.log[0]), Path(snakemake.output[0])
 with log.open("w", buffering=1) as out:
     say = partial(print, file=out)

@@ -12,7 +12,7 @@ import pytest
 import toy
 import yaml
 
-from corefuse.plan import current
+from corefuse.plan import current, jobs
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVS = sorted((ROOT / "envs").glob("*.yaml"))
@@ -122,12 +122,12 @@ def test_set_up_on_ubuntu_says_in_one_line_that_there_is_no_browser(tmp_path):
 
 def test_the_oracle_of_the_tests_is_pinned_and_no_part_of_a_run():
     lock, extra = requirements("requirements.lock"), requirements("requirements-test.lock")
-    assert extra == {"edrixs": "0.2.0"}
+    assert extra == {"edrixs": "0.2.0", "feff10-rs": "0.2.4"}
     assert not lock.keys() & extra.keys()
     assert {"numpy", "scipy", "sympy", "numba", "matplotlib"} <= lock.keys()  # what it imports
     script = (ROOT / "envs" / "setup.sh").read_text()
     assert re.search(r"--no-deps .*\n? *-r envs/requirements-test\.lock", script)
-    assert "pip freeze --exclude edrixs" in (ROOT / "Makefile").read_text()
+    assert "pip freeze --exclude edrixs --exclude feff10-rs" in (ROOT / "Makefile").read_text()
 
 
 @pytest.mark.parametrize("env", ENVS, ids=lambda env: env.stem)
@@ -169,7 +169,7 @@ def test_no_script_is_left_over():
 
 def test_an_engine_runs_in_an_environment_of_the_twins(root):
     text = (root / "workflow" / "rules" / "common.smk").read_text()
-    names = {}
+    names = {"jobs": jobs}
     exec(re.search(r"^def engine_env.*?(?=^\S)", text, re.M | re.S)[0], names)
     for engine, env in (("gpaw", "gpaw"), ("multiplet", "analysis")):
         path = names["engine_env"](SimpleNamespace(engine=engine))
