@@ -75,3 +75,16 @@ def test_a_hole_of_nothing_changes_nothing(initial, begun, tmp_path, monkeypatch
     assert change.max() < 5e-3 * spectrum(initial).sum() * rawdata.STEP_EV
     shifts = raw["core_level_shift_ev"].values[0], initial["core_level_shift_ev"].values[0]
     assert shifts[0] == pytest.approx(shifts[1], abs=0.005)
+
+
+def test_a_full_hole_stands_on_its_total_energy(begun, tmp_path):
+    """A state stands as high above the excitation as above the level of the excited electron."""
+    settings = begun.settings | {"core_hole": {"O K": "full"}}
+    raw = engines.simulate(gpaw_core_hole.ENGINE, replace(begun, settings=settings), tmp_path)
+    excitation_ev, level_ev, shift_ev = (
+        float(raw[name].values[0])
+        for name in ("excitation_ev", "excited_level_ev", "core_level_shift_ev")
+    )
+    assert shift_ev + level_ev == pytest.approx(excitation_ev, abs=1e-6)
+    assert 525 < excitation_ev < 545  # measured at 530 eV
+    assert raw["core_potential_shift_ev"].values[0] != shift_ev

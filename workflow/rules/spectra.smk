@@ -29,6 +29,7 @@ rule spectra:
     input:
         raw=ALL_RAW,
         calibration=P("calibration.json"),
+        index=P("structures/index.csv"),
         edges=own("resources/edges.yaml"),
     output:
         expand(P("spectra/{structure_id}.nc"), structure_id=SPECS),

@@ -42,6 +42,18 @@ class Defect(Section):
         return "-".join(parts) or "pristine"
 
 
+class Relaxation(Section):
+    """CHGNet relaxation of cell and ions (r2SCAN weights)."""
+
+    fmax_ev_per_angstrom: Annotated[
+        float, Between(1e-4, 10, "CHGNet's forces are good to 0.06 eV/A")
+    ] = Field(0.05, description="largest force left")
+    max_steps: Steps = Field(150, description="LBFGS steps before it is called unrelaxed")
+    rattle_angstrom: Annotated[float, Between(0, 0.5, "more breaks bonds")] = Field(
+        0.02, description="seeded noise before relaxing"
+    )
+
+
 class Series(Section):
     """One composition: every decoration x every Li content x every defect."""
 
@@ -63,6 +75,9 @@ class Series(Section):
         "ewald", description="how the Li sites to empty are chosen"
     )
     defects: list[Defect] = Field([Defect()], min_length=1, description="each entry makes one cell")
+    relaxation: Relaxation | None = Field(
+        None, description="how its cells are relaxed; null: the section's"
+    )
 
     def metals(self) -> dict[str, float]:
         """Metal fractions per formula unit, summing to one."""
@@ -99,18 +114,6 @@ class Series(Section):
                 f"same crystal|drop {key}|{key}"
             )
         return self
-
-
-class Relaxation(Section):
-    """CHGNet relaxation of cell and ions (r2SCAN weights)."""
-
-    fmax_ev_per_angstrom: Annotated[
-        float, Between(1e-4, 10, "CHGNet's forces are good to 0.06 eV/A")
-    ] = Field(0.05, description="largest force left")
-    max_steps: Steps = Field(150, description="LBFGS steps before it is called unrelaxed")
-    rattle_angstrom: Annotated[float, Between(0, 0.5, "more breaks bonds")] = Field(
-        0.02, description="seeded noise before relaxing"
-    )
 
 
 MOST_STRUCTURES = 20_000

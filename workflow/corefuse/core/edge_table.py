@@ -30,6 +30,39 @@ class Reference(Section):
     source: str = Field(min_length=10)
 
 
+class MeasuredShift(Section):
+    """A measured distance of the reference feature between two compounds, and the simulated one.
+
+    ``simulated_ev`` is that of total energies with a full core hole (of the initial state where the
+    ``response`` is one), ``valence_change`` that of the mean formal valence of the metals.
+    """
+
+    between: tuple[str, str]
+    measured_ev: float
+    measured_std_ev: float = Field(gt=0)
+    simulated_ev: float
+    valence_change: float
+    source: str = Field(min_length=10)
+
+
+class ChemicalShift(Section):
+    """How the energies of an edge follow from what is simulated: see ``docs/core_holes.md``.
+
+    Of the distance that the reference feature has in the initial state (a ground state without a
+    hole) ``response`` is left in total energies with a full one: between single ``sites``, or
+    between the means of ``cells`` where the feature of a single site is not well defined. Measured
+    shifts then ask for a ``gain`` of all distances, or, where simulated ones may have the wrong
+    sign, for a move ``per_valence`` of the metals, counted from ``above_valence`` on.
+    """
+
+    between: Literal["sites", "cells"]
+    response: float = Field(gt=0)
+    response_std: float = Field(ge=0)
+    correction: Literal["gain", "per_valence"]
+    above_valence: float = 0.0
+    references: list[MeasuredShift] = Field(min_length=2)
+
+
 class Continuum(Section):
     """Where the continuum of an L2,3 edge rises: at the maxima of its lines."""
 
@@ -41,13 +74,15 @@ class Continuum(Section):
 class EdgeEntry(Section):
     """The standard axis of one edge, the window its area is normalised over, its reference.
 
-    An L2,3 edge has a ``continuum`` that its standard form is rid of.
+    An L2,3 edge has a ``continuum`` that its standard form is rid of; an edge whose energies are
+    not absolute and whose shifts have been measured has a ``chemical_shift``.
     """
 
     grid: EnergyGrid
     window_ev: tuple[float, float]
     continuum: Continuum | None = None
     reference: Reference
+    chemical_shift: ChemicalShift | None = None
 
     @model_validator(mode="after")
     def _inside_the_grid(self) -> EdgeEntry:

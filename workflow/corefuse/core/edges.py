@@ -63,6 +63,11 @@ def modality_id(edge: str, technique: str) -> str:
     return f"{EDGES[edge].id}-{technique}"
 
 
+def shift_std_name(modality: str) -> str:
+    """Beside a modality in ``spectra/<id>.nc``: by how many eV a deviation of the gain moves it."""
+    return f"{modality}_shift_std_ev"
+
+
 def split_modality(modality: str) -> tuple[Edge, str]:
     """Inverse of :func:`modality_id`."""
     edge_id, technique = modality.rsplit("-", 1)

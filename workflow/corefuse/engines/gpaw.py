@@ -148,8 +148,13 @@ ENGINE = GpawEngine()
 def compute(folder: Path) -> None:
     """What :meth:`GpawEngine.run` does, in every process of a parallel run."""
     job, atoms = read_job(folder)
+    calc = ground_state(atoms, job["edges"], job["settings"], folder)
+    write_channels(calc, atoms, job, folder)
+
+
+def write_channels(calc: GPAW, atoms: Atoms, job: Mapping[str, Any], folder: Path) -> None:
+    """Outcome and channels of every site of the job's edges, from a converged ground state."""
     settings = job["settings"]
-    calc = ground_state(atoms, job["edges"], settings, folder)
     sites = [
         (edge, site)
         for edge in job["edges"]
@@ -482,6 +487,16 @@ def method(calc: GPAW) -> dict[str, Any]:
         "scf_bands": int(calc.get_number_of_bands()),
         "versions": {"ase": ase.__version__, "libxc": gpaw.cgpaw.libxc_version},
     }
+
+
+def all_electron_energy_ev(calc: GPAW) -> float:
+    """Energy of the converged cell, extrapolated to zero smearing, with that of its atoms.
+
+    GPAW counts from the atoms of its datasets, of which one with a core hole is an excited one:
+    their own energies (scalar-relativistic, of all electrons) are added, so that cells with and
+    without a hole share one zero. Call it before :func:`add_unoccupied_bands`.
+    """
+    return float(calc.results["energy"] + calc.get_reference_energy())
 
 
 def add_unoccupied_bands(calc: GPAW, energy_ev: float) -> None:

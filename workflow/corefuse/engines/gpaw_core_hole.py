@@ -3,7 +3,17 @@
 Half a hole is Slater's transition state between the initial and the final one (J. C. Slater & K. H.
 Johnson, Phys. Rev. B 5, 844 (1972); for XAS L. Triguero et al., Phys. Rev. B 58, 8097 (1998)), a
 full one the final state. What the core lost is put into the valence: the cell stays neutral. All
-sites of a structure start from the wave functions of one ground state without a hole.
+sites of a structure start from the wave functions of one ground state without a hole. No energy is
+corrected for the images of the hole: the excited cell has no charge and, beyond a few angstrom, no
+dipole, so what is left falls off fast (tests: two supercells of an insulator and of a metal).
+
+A full hole puts its site on an axis of total energies (delta SCF; R. O. Jones & O. Gunnarsson, Rev.
+Mod. Phys. 61, 689 (1989)): E(hole, one electron more) - E(ground state) is the energy of the first
+excitation, in which the electron sits on the lowest empty level, and a final state higher by x has
+x more. The energies of the atoms of which the datasets count are in it, so it needs no zero of a
+potential, no Fermi level in a gap, and compares between sites, cells and compounds. Half a hole
+keeps its Fermi level above the core level, which is a total energy difference itself in Slater's
+sense, up to the self-interaction of the core and, from cell to cell, the zero of the potential.
 
 States count as filled up to the level that the electrons of the ground state reach in the potential
 of the hole: the added charge is the excited electron's own, and blocks none of its final states.
@@ -15,6 +25,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import xarray as xr
 from scipy.optimize import brentq
 from scipy.special import expit
@@ -30,13 +41,14 @@ if TYPE_CHECKING:
     from gpaw.old.calculator import GPAW
 
 HOLES = {"half": 0.5, "full": 1.0}
+ENERGIES = ("excitation_ev", "excited_level_ev", "core_potential_shift_ev")
 
 
 class GpawCoreHoleEngine(ProgramEngine):
     """See the module; follows :class:`corefuse.engines.ProgramEngine`."""
 
     name = "gpaw_core_hole"
-    revision = 2
+    revision = 3
     edges = tuple(EDGES)
     per_site = True
     environment = initial.ENGINE.environment
@@ -87,11 +99,18 @@ class GpawCoreHoleEngine(ProgramEngine):
         initial.call("corefuse.engines.gpaw_core_hole:compute", folder)
 
     def parse(self, folder: Path) -> xr.Dataset:
-        """``outcome.json`` and ``channels.npz`` as a raw dataset of one channel."""
+        """``outcome.json`` and ``channels.npz`` as a raw dataset of one channel.
+
+        Beside what GPAW without a hole has, of each channel in eV: ``excitation_ev``, the total
+        energy with the hole less that of the ground state; ``excited_level_ev``, where on the raw
+        axis its electron sits; ``core_potential_shift_ev``, E_F above the core level's potential.
+        """
         hole = files.read_json(folder / "job.json")["settings"]["core_hole"]
+        outcome = files.read_json(folder / "outcome.json")
         raw = initial.ENGINE.parse(folder)
         edge = str(raw["edge"].values[0])
-        return raw.assign_attrs(core_hole=hole[edge])
+        energies = {name: ("channel", [outcome[name]], {"units": "eV"}) for name in ENERGIES}
+        return raw.assign(energies).assign_attrs(core_hole=hole[edge])
 
     def read_log(self, folder: Path) -> str:
         """GPAW's text output."""
@@ -113,7 +132,7 @@ def compute(folder: Path) -> None:
     job, atoms = initial.read_job(folder)
     settings, site, edge = job["settings"], job["site"], EDGES[job["edges"][0]]
     hole = HOLES[settings["core_hole"][edge.name]]
-    calc, start = _with_hole(atoms, edge, site, hole, job, folder)
+    calc, start = with_hole(atoms, edge, site, hole, job, folder)
     smooth_potentials = start.get_atomic_electrostatic_potentials()
     ground_fermi_ev = start.get_fermi_level()
     atom_shifts = [
@@ -124,14 +143,20 @@ def compute(folder: Path) -> None:
     ]
     core_ev = calc.get_atomic_electrostatic_potentials()[site]
     core_ev += initial.onsite_core_potential(calc, edge, site)
-    fermi_ev = level_of(calc, calc.wfs.nvalence - hole, settings["smearing_ev"])
     total_energy_ev = float(calc.get_potential_energy())
+    excitation_ev = initial.all_electron_energy_ev(calc) - initial.all_electron_energy_ev(start)
+    bands = levels(calc)
+    fermi_ev = level_of(bands, calc.wfs.nvalence - hole, settings["smearing_ev"])
+    excited_ev = excited_level(bands, calc.wfs.nvalence, hole, settings["smearing_ev"]) - fermi_ev
     initial.add_unoccupied_bands(calc, settings["spectrum_max_ev"])
     energy_ev = rawdata.energy_axis(settings["spectrum_max_ev"])
     spectrum = initial.site_spectrum(calc, edge, site, settings["smearing_ev"], energy_ev, fermi_ev)
     outcome = {
         "sites": [[edge.name, site]],
-        "shifts": [fermi_ev - core_ev],
+        "shifts": [excitation_ev - excited_ev if hole == 1 else fermi_ev - core_ev],
+        "excitation_ev": excitation_ev,
+        "excited_level_ev": excited_ev,
+        "core_potential_shift_ev": fermi_ev - core_ev,
         "atom_shifts": atom_shifts,
         "fermi_level_ev": fermi_ev,
         "moments": list(start.get_magnetic_moments()),
@@ -140,14 +165,20 @@ def compute(folder: Path) -> None:
     initial.write_outcome(calc, folder, outcome, energy_ev, [spectrum])
 
 
-def level_of(calc: GPAW, electrons: float, smearing_ev: float) -> float:
-    """Level (eV) up to which that many electrons fill the bands of ``calc``."""
+def levels(calc: GPAW) -> list[tuple[float, np.ndarray]]:
+    """Of each k point and spin the electrons that one level holds, and its levels (n,) in eV."""
     spins, weights = range(calc.get_number_of_spins()), calc.get_k_point_weights()
-    bands = [
+    return [
         (weight * 2 / len(spins), calc.get_eigenvalues(kpt=k, spin=spin))
         for k, weight in enumerate(weights)
         for spin in spins
     ]
+
+
+def level_of(
+    bands: Sequence[tuple[float, np.ndarray]], electrons: float, smearing_ev: float
+) -> float:
+    """Level (eV) up to which that many electrons fill the :func:`levels` of a calculator."""
 
     def excess(level_ev: float) -> float:
         filled = (w * expit((level_ev - eps) / smearing_ev).sum() for w, eps in bands)
@@ -158,7 +189,26 @@ def level_of(calc: GPAW, electrons: float, smearing_ev: float) -> float:
     return float(brentq(excess, lowest, highest))
 
 
-def _with_hole(
+def excited_level(
+    bands: Sequence[tuple[float, np.ndarray]], electrons: float, added: float, smearing_ev: float
+) -> float:
+    """Mean energy (eV) of what the last ``added`` of the electrons occupy.
+
+    In a metal that is E_F, as it is without any added; in an insulator the bottom of the empty
+    bands in the hole's potential.
+    """
+    before_ev = level_of(bands, electrons - added, smearing_ev)
+    after_ev = level_of(bands, electrons, smearing_ev)
+    if not added:
+        return after_ev
+    moved = [
+        (w * eps, expit((after_ev - eps) / smearing_ev) - expit((before_ev - eps) / smearing_ev))
+        for w, eps in bands
+    ]
+    return float(sum(energy @ share for energy, share in moved)) / added
+
+
+def with_hole(
     atoms: Any, edge: Any, site: int, hole: float, job: dict[str, Any], folder: Path
 ) -> tuple[GPAW, GPAW]:
     """Converged calculator with the hole, and the one it started from.

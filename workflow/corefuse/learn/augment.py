@@ -8,6 +8,7 @@ the old ones as they were.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
 
 import numpy as np
@@ -42,6 +43,7 @@ def noisy_views(
     entry: EdgeEntry,
     settings: DatasetSettings,
     rngs: list[np.random.Generator],
+    moves_ev: Sequence[float] | None = None,
 ) -> NDArray[np.float32]:
     """Make one noisy view for each random stream.
 
@@ -55,6 +57,9 @@ def noisy_views(
         Amounts of noise, shift, broadening and background.
     rngs
         One generator a view, see :func:`view_rng`.
+    moves_ev
+        By how much each view stands elsewhere because the gain of its chemical shift is not known
+        better; not at all where it is left out.
 
     Returns
     -------
@@ -71,8 +76,9 @@ def noisy_views(
         return views
     spectrum = PchipInterpolator(energy_ev, intensity)
     edge_ev = feature_energy(energy_ev, np.asarray(intensity), "half_height")
-    for view, rng in zip(views, rngs, strict=True):
-        blurred = _distorted(spectrum, entry, settings, rng)
+    moves_ev = [0.0] * len(rngs) if moves_ev is None else moves_ev
+    for view, rng, move_ev in zip(views, rngs, moves_ev, strict=True):
+        blurred = _distorted(spectrum, entry, settings, move_ev, rng)
         blurred = blurred * _enhancement(energy_ev, blurred, settings, rng)
         blurred = blurred * _distortion(energy_ev, edge_ev, settings, rng)
         residual = _residual(entry, settings, rng) * intensity.mean()
@@ -85,6 +91,7 @@ def _distorted(
     spectrum: PchipInterpolator,
     entry: EdgeEntry,
     settings: DatasetSettings,
+    move_ev: float,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
     """Shift, stretch about the middle of the window and broaden; beyond the grid ends are held.
@@ -92,7 +99,7 @@ def _distorted(
     The average over a Gaussian is by quadrature.
     """
     grid, middle_ev = spectrum.x, np.mean(entry.window_ev)
-    shift_ev = rng.normal(0, settings.shift_ev)
+    shift_ev = move_ev + rng.normal(0, settings.shift_ev)
     stretch = 1 + rng.normal(0, settings.axis_gain)
     sigma_ev = rng.uniform(0, settings.broadening_jitter_ev) / FWHM_PER_SIGMA
     source_ev = middle_ev + (grid - middle_ev) / stretch - shift_ev

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from corefuse.config import CLASS_TARGETS, REGRESSION_TARGETS
 from corefuse.config import Dataset as DatasetSettings
 from corefuse.core.edge_table import EdgeTable
-from corefuse.core.edges import split_modality
+from corefuse.core.edges import shift_std_name, split_modality
 from corefuse.core.errors import InputError
 from corefuse.learn.augment import noisy_views, view_rng
 from corefuse.learn.matrix import energy_dim
@@ -167,7 +167,9 @@ def _with_mixtures(
                 row[name] = share * first[name] + (1 - share) * second[name]
             for name in ("v_o_count", "antisite_count"):
                 row[name] = max(first[name], second[name])
-            a, b = (spectra[r.structure_id][list(modalities)] for r in (first, second))
+            names = [*modalities, *(shift_std_name(m) for m in modalities)]
+            a, b = (spectra[r.structure_id] for r in (first, second))
+            a, b = (part[[n for n in names if n in part]] for part in (a, b))
             mixed[row["structure_id"]] = share * a + (1 - share) * b
             rows.append(row)
     if not rows:
@@ -200,8 +202,25 @@ def _augmented(
         rngs = [
             view_rng(settings.seed, structure_id, view, modality) for view in range(settings.views)
         ]
-        views.append(noisy_views(spectrum.to_numpy(), entry, settings, rngs))
+        moves_ev = gain_moves_ev(spectra[structure_id], structure_id, modality, settings)
+        views.append(noisy_views(spectrum.to_numpy(), entry, settings, rngs, moves_ev))
     return np.concatenate(views)
+
+
+def gain_moves_ev(
+    spectra: xr.Dataset, structure_id: str, modality: str, settings: DatasetSettings
+) -> list[float]:
+    """By how much each view stands elsewhere for a gain drawn from its uncertainty.
+
+    Techniques share the gain of an edge. It is drawn anew for every view, so that a model cannot
+    learn it, and what it does not know of it is in the errors that its intervals are made of.
+    """
+    std_ev = float(spectra.get(shift_std_name(modality), 0.0))
+    edge = split_modality(modality)[0].id
+    return [
+        std_ev * view_rng(settings.seed, structure_id, view, f"{edge}|gain").normal()
+        for view in range(settings.views)
+    ]
 
 
 def _labels(samples: pd.DataFrame) -> dict[str, NDArray[np.generic]]:

@@ -222,7 +222,7 @@ def of_series(structures: Structures, series: Series) -> Iterator[StructureSpec]
                     li_ordering=series.li_ordering,
                     defect=defect,
                     seed=structures.seed,
-                    relaxation=structures.relaxation,
+                    relaxation=series.relaxation or structures.relaxation,
                 )
 
 

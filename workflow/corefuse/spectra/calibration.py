@@ -1,11 +1,11 @@
-"""Calibration: one constant an edge puts every simulated spectrum on the measured energy axis."""
+"""Calibration: a constant and a gain per edge put simulated spectra on the measured energy axis."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import ceil, floor, hypot
+from math import hypot
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import xarray as xr
@@ -15,17 +15,22 @@ from corefuse.config import METALS, Section, Spectra
 from corefuse.core.edge_table import EdgeEntry, EdgeTable, Feature, Reference
 from corefuse.core.edges import EDGES
 from corefuse.core.files import read_netcdf
-from corefuse.core.rawdata import STEP_EV, holds_all_levels, of_edge, site_mean
-from corefuse.core.spectrum import EnergyGrid
-from corefuse.spectra.broadening import broadened, sharpest_technique
-from corefuse.spectra.features import feature_energy
+from corefuse.core.rawdata import holds_all_levels, of_edge, site_mean
+from corefuse.spectra import chemical_shift
+from corefuse.spectra.chemical_shift import AS_SIMULATED, LeftOver, Response
 
 
 class EdgeCalibration(Section):
     """Absolute energy = energy on the common axis of the edge + ``constant_ev``, and why.
 
     ``threshold_ev`` is the absolute energy of the reference structure's Fermi level at this edge,
-    from which the lifetime of the final state is counted.
+    from which the lifetime of the final state is counted. What is ``between`` (sites or cells)
+    stands ``response`` times as far from ``pivot_ev`` as simulated, give or take ``response_std``;
+    the pivot is the mean place of the feature in the reference structure. The ``gain`` of measured
+    shifts is in the response. An edge may move ``per_valence_ev`` too, with the mean valence of the
+    metals in excess of ``above_valence``, from the ``mean_valence`` of the reference structure.
+    ``references`` are the measured shifts and what is left over of them. See
+    :mod:`corefuse.spectra.chemical_shift`.
     """
 
     constant_ev: float
@@ -35,6 +40,29 @@ class EdgeCalibration(Section):
     reference_energy_ev: float
     feature_on_common_axis_ev: float
     source: str
+    pivot_ev: float
+    response: float = 1.0
+    response_std: float = 0.0
+    between: Literal["sites", "cells"] = "cells"
+    per_valence_ev: float = 0.0
+    per_valence_std_ev: float = 0.0
+    above_valence: float = 0.0
+    mean_valence: float | None = None
+    gain: float | None = None
+    gain_std: float | None = None
+    references: tuple[LeftOver, ...] = ()
+
+    @property
+    def counts(self) -> Response:
+        """The responses, as :func:`corefuse.spectra.chemical_shift.placed` takes them."""
+        return Response(
+            self.response,
+            self.response_std,
+            self.between,
+            self.per_valence_ev,
+            self.per_valence_std_ev,
+            self.above_valence,
+        )
 
 
 Calibration = dict[str, EdgeCalibration]
@@ -85,7 +113,13 @@ def _rank(row: dict[str, Any], reference: Reference) -> tuple[bool, float, float
     return defective, -round(row["x_li"], 3), round(distance, 3), row["structure_id"]
 
 
-def calibrate(raw: xr.Dataset, edge: str, settings: Spectra, entry: EdgeEntry) -> EdgeCalibration:
+def calibrate(
+    raw: xr.Dataset,
+    edge: str,
+    settings: Spectra,
+    entry: EdgeEntry,
+    mean_valence: float | None = None,
+) -> EdgeCalibration:
     """Find the reference feature in one raw dataset, broadened as by XAS, and match its energy.
 
     Channels on an absolute axis need no constant: theirs is zero and the sources are their own.
@@ -98,18 +132,17 @@ def calibrate(raw: xr.Dataset, edge: str, settings: Spectra, entry: EdgeEntry) -
     channels = of_edge(raw, edge)
     if not channels.sizes["channel"]:
         raise ValueError(f"{raw.attrs['structure_id']} has no {edge} spectrum to calibrate with")
-    shifts_ev = channels["core_level_shift_ev"].values
-    threshold_ev = float(site_mean(shifts_ev, channels))
-    energy_ev = channels["energy_ev"].values
-    grid = EnergyGrid(
-        start_ev=floor(energy_ev[0] + shifts_ev.min()),
-        stop_ev=ceil(energy_ev[-1] + shifts_ev.max()),
-        step_ev=STEP_EV,
-    )
-    technique = sharpest_technique(edge, settings)
-    sites = broadened(channels, edge, technique, settings, grid, 0.0, threshold_ev)
+    threshold_ev = float(site_mean(channels["core_level_shift_ev"].values, channels))
+    counts = chemical_shift.response(channels, entry.chemical_shift)
     reference = entry.reference
-    found_ev = feature_energy(grid.energies_ev, site_mean(sites, channels), reference.feature)
+    sites_ev = chemical_shift.positions(channels, edge, settings, reference.feature, counts.between)
+    pivot_ev = float(site_mean(sites_ev, channels))
+    channels, _ = chemical_shift.placed(
+        channels, edge, settings, reference.feature, counts, pivot_ev
+    )
+    found_ev = float(
+        chemical_shift.positions(channels, edge, settings, reference.feature, "cells")[0]
+    )
     absolute = holds_all_levels(channels)
     reference_ev = found_ev if absolute else reference.energy_ev
     constant_ev = reference_ev - found_ev
@@ -120,8 +153,28 @@ def calibrate(raw: xr.Dataset, edge: str, settings: Spectra, entry: EdgeEntry) -
         feature=reference.feature,
         reference_energy_ev=reference_ev,
         feature_on_common_axis_ev=found_ev,
+        pivot_ev=pivot_ev,
         source=_own_source(channels) if absolute else reference.source,
+        response=counts.value,
+        response_std=counts.std,
+        between=counts.between,
+        per_valence_ev=counts.per_valence_ev,
+        per_valence_std_ev=counts.per_valence_std_ev,
+        above_valence=counts.above_valence,
+        mean_valence=mean_valence,
+        **({} if counts == AS_SIMULATED else _corrected(entry)),
     )
+
+
+def _corrected(entry: EdgeEntry) -> dict[str, Any]:
+    """The gain of an edge and the measured shifts behind it."""
+    assert entry.chemical_shift is not None
+    found = chemical_shift.correction(entry.chemical_shift)
+    return {
+        "gain": found.gain,
+        "gain_std": found.gain_std,
+        "references": tuple(chemical_shift.left_over(entry.chemical_shift)),
+    }
 
 
 def _own_source(channels: xr.Dataset) -> str:
@@ -141,9 +194,26 @@ def calibrate_all(
     ended_well = [s for s, runs in raw.items() if all(r.attrs["status"] == "ok" for r in runs)]
     edges = list(dict.fromkeys(e for t in settings.techniques.values() for e in t.edges))
     chosen = reference_structures(index[index.structure_id.isin(ended_well)], edges, edge_table)
+    valence = mean_valences(index)
     return {
-        edge: calibrate(_with_edge(raw[structure], edge), edge, settings, edge_table[edge])
+        edge: calibrate(
+            _with_edge(raw[structure], edge), edge, settings, edge_table[edge], valence[structure]
+        )
         for edge, structure in chosen.items()
+    }
+
+
+def mean_valences(index: pd.DataFrame) -> dict[str, float | None]:
+    """Structure id -> mean formal valence of its metals: what Li+ and O2- leave to them.
+
+    Nothing for structures of the user, whose oxygen vacancies and other ions are not known.
+    """
+    oxygen = 2.0 - index.v_o_fraction
+    metals = sum(index[f"x_{m.lower()}"] for m in METALS)
+    valences = ((2 * oxygen - index.x_li) / metals).where(metals > 0)
+    return {
+        name: float(v) if pd.notna(v) else None
+        for name, v in zip(index.structure_id, valences, strict=True)
     }
 
 

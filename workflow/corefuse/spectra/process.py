@@ -11,12 +11,12 @@ import xarray as xr
 
 from corefuse.config import Spectra, canonical
 from corefuse.core.edge_table import EdgeEntry, EdgeTable, lines
-from corefuse.core.edges import EDGES, modality_id, split_modality
+from corefuse.core.edges import EDGES, modality_id, shift_std_name, split_modality
 from corefuse.core.errors import InputError
 from corefuse.core.files import read_netcdf
 from corefuse.core.rawdata import holds_all_levels, of_edge, site_mean, site_std
 from corefuse.core.spectrum import EnergyGrid, window_area
-from corefuse.spectra import standard
+from corefuse.spectra import chemical_shift, standard
 from corefuse.spectra.broadening import (
     EdgeKernel,
     bound_kernel,
@@ -32,16 +32,20 @@ def process(
     settings: Spectra,
     edge_table: EdgeTable,
     calibration: Calibration,
+    mean_valence: float | None = None,
 ) -> xr.Dataset:
     """One structure's spectra from the raw datasets (engine -> dataset) of its engines.
 
     Per modality M the site average ``M`` in standard form (:mod:`corefuse.spectra.standard`), its
-    standard deviation over sites ``M_site_std`` on the same scale; per edge ``dos_<edge id>``, the
+    standard deviation over sites ``M_site_std`` on the same scale, and ``M_shift_std_ev``, by how
+    many eV it would stand elsewhere if the gain of its chemical shift were larger by a standard
+    deviation; per edge ``dos_<edge id>``, the
     projected unoccupied density of states of the absorber in states/eV, broadened like the sharpest
     technique so that its maxima stand under those of the spectrum (L3 for an L2,3 edge). Its
     attribute ``engine`` says whose: where another engine has none (FDMNES, FEFF) or multiplets
     instead, it is GPAW's if GPAW ran. Under a multiplet edge the maximum of its d states is put
     under that of L3: a bound exciton has no axis in common with bands.
+    ``mean_valence`` of the metals counts where the shift of an edge is corrected by it.
     An absent element gives zeros. If an engine failed, the result has its status and reason and no
     spectra.
 
@@ -63,7 +67,9 @@ def process(
     if failures:
         return xr.Dataset(attrs=attrs | {"status": "failed", "reason": "; ".join(failures)})
     edges = dict.fromkeys(e for t in settings.techniques.values() for e in t.edges)
-    parts = [_edge_dataset(raw, edge, settings, edge_table, calibration) for edge in edges]
+    parts = [
+        _edge_dataset(raw, edge, settings, edge_table, calibration, mean_valence) for edge in edges
+    ]
     return xr.merge(parts).assign_attrs(attrs | {"status": "ok", "reason": ""})
 
 
@@ -134,12 +140,17 @@ def _edge_dataset(
     settings: Spectra,
     edge_table: EdgeTable,
     calibration: Calibration,
+    mean_valence: float | None,
 ) -> xr.Dataset:
     engine, channels = _channels(raw, edge)
     grid = edge_table[edge].grid
     energy_ev = grid.energies_ev
     absent = not channels.sizes["channel"]
+    shift_std_ev = 0.0
     if not absent:
+        channels, shift_std_ev = _calibrated_channels(
+            channels, edge, settings, _calibrated(edge, channels, calibration), mean_valence
+        )
         _check_reach(channels, edge, settings, edge_table[edge], calibration)
     out = xr.Dataset(coords={_axis(edge): (_axis(edge), energy_ev, {"units": "eV"})})
     for technique in (t for t, s in settings.techniques.items() if edge in s.edges):
@@ -150,6 +161,7 @@ def _edge_dataset(
             mean, std = site_mean(sites.values, channels), site_std(sites.values, channels)
         out[name] = (_axis(edge), mean, {"units": "1/eV"})
         out[f"{name}_site_std"] = (_axis(edge), std, {"units": "1/eV"})
+        out[shift_std_name(name)] = ((), shift_std_ev, {"units": "eV"})
     dos = np.zeros((3, len(energy_ev)))
     if not absent:
         known = _calibrated(edge, channels, calibration)
@@ -164,6 +176,26 @@ def _edge_dataset(
     about = {"units": "states/eV", "engine": engine}
     out[f"dos_{EDGES[edge].id}"] = (("l", _axis(edge)), dos, about)
     return out.assign_coords(l=[0, 1, 2])
+
+
+def _calibrated_channels(
+    channels: xr.Dataset,
+    edge: str,
+    settings: Spectra,
+    known: EdgeCalibration,
+    mean_valence: float | None,
+) -> tuple[xr.Dataset, float]:
+    """Channels on the calibrated axis of their edge, and by how much a deviation moves them."""
+    known_valences = mean_valence is not None and known.mean_valence is not None
+    return chemical_shift.placed(
+        channels,
+        edge,
+        settings,
+        known.feature,
+        known.counts,
+        known.pivot_ev,
+        (mean_valence, known.mean_valence) if known_valences else None,
+    )
 
 
 def _check_reach(
@@ -279,8 +311,8 @@ def _calibrated(edge: str, channels: xr.Dataset, calibration: Calibration) -> Ed
 
 
 def _parameters(settings: Spectra, calibration: Calibration) -> str:
-    constants = {edge: known.constant_ev for edge, known in calibration.items()}
-    return canonical({"spectra": settings.model_dump(mode="json"), "constant_ev": constants})
+    placed = {edge: [known.constant_ev, *known.counts] for edge, known in calibration.items()}
+    return canonical({"spectra": settings.model_dump(mode="json"), "placed": placed})
 
 
 def _axis(edge: str) -> str:
