@@ -174,6 +174,8 @@ def wanted(measured: MeasuredSpectrum, entry: EdgeEntry | None = None) -> files.
             (p for p in (measured.scan, measured.group, measured.signal) if p is not None), None
         ),
         mode=measured.mode,
+        energy_unit=measured.energy_unit,
+        element=EDGES[measured.edge].element,
         mono_d_angstrom=measured.mono_d_angstrom,
         mono_steps_per_degree=measured.mono_steps_per_degree,
         covers_ev=in_file,

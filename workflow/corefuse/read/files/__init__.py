@@ -118,6 +118,7 @@ def _recorded(table: Table, wanted: Wanted) -> Recorded:
         curve = counters.spectrum(table, np.arange(len(table.values)), None, wanted)
         return axis.spaced(curve.values, wanted.axis_range)
     energy, at, unit, notes = columns.energies(table, wanted)
+    unit = wanted.energy_unit or unit
     energy_ev = energy * EV_PER_UNIT[unit or "eV"]
     curve = counters.spectrum(table, energy_ev, at, wanted)
     foil = counters.reference(table, energy_ev, at, wanted)
@@ -164,7 +165,8 @@ def _covers(table: Table, wanted: Wanted) -> bool:
         energy, _, unit, _ = columns.energies(table, wanted)
     except SpectrumError:
         return True
-    return _reaches(energy * EV_PER_UNIT[unit or "eV"], wanted.covers_ev)
+    per_unit = EV_PER_UNIT[wanted.energy_unit or unit or "eV"]
+    return _reaches(energy * per_unit, wanted.covers_ev)
 
 
 def _reaches(energy_ev: np.ndarray, covers_ev: tuple[float, float]) -> bool:
@@ -178,7 +180,8 @@ def _told_part(part: Table) -> str:
     energy = part.values[:, 0]
     with suppress(SpectrumError):
         energy = columns.energies(part, ANYTHING)[0]
-    span = f"{np.nanmin(energy):.6g} to {np.nanmax(energy):.6g}, {len(part.values)} points"
+    there = energy[np.isfinite(energy)]
+    span = f"{there[0]:.6g} to {there[-1]:.6g}, {len(part.values)} points"
     return f"{part.title}, {span}" if part.title else span
 
 
@@ -201,8 +204,8 @@ def _signal(found: list[Recorded], wanted: Wanted) -> Recorded:
 
 
 def _signal_covers(signal: Recorded, wanted: Wanted) -> bool:
-    unit = EV_PER_UNIT[signal.unit or "eV"]
-    return wanted.covers_ev is None or _reaches(signal.energy * unit, wanted.covers_ev)
+    per_unit = EV_PER_UNIT[wanted.energy_unit or signal.unit or "eV"]
+    return wanted.covers_ev is None or _reaches(signal.energy * per_unit, wanted.covers_ev)
 
 
 def _told_signal(signal: Recorded) -> str:

@@ -23,9 +23,12 @@ SET_AXIS_EV = 5.0  # an energy that was asked for may be missed by so much
 _ROLES: tuple[tuple[str, str], ...] = (
     ("reference_mu", r"x?mu_?ref\w*|ref\w*_x?mu|norm_?ref\w*"),
     ("time", r"\w*(time|second|dwell|preset|clock|epoch|tscaler|scaler_integ|acq)\w*|t|s|sec|dt"),
-    ("i0", r"i_?[0o]|i_?zero|(i0|io)_\w+|\w+_i0|mon|monitor\w*|imon|flux|mesh|au_mesh|i_?mesh"),
-    ("it", r"i_?1|i_?t|it\w{0,2}|i1_\w+|itr\w*|trans\w*|\w+_itrans|i_?trans\w*|it_\w+"),
-    ("reference", r"i_?2|i_?r|ir_\w+|i2_\w+|i?ref\w*"),
+    (
+        "i0",
+        r"i_?[0o]|i_?zero|(i0|io)_\w+|\w+_i0|mon|monitor\w*|imon|flux|mesh|au_mesh|i_?mesh|ion_?0|incoming_beam",
+    ),
+    ("it", r"i_?1|i_?t|it\w{0,2}|i1_\w+|itr\w*|trans\w*|\w+_itrans|i_?trans\w*|it_\w+|ion_?1"),
+    ("reference", r"i_?2|i_?r|ir_\w+|i2_\w+|i?ref\w*|ion_?2"),
     ("tey", r"i?_?tey\w*|\w+_tey|drain\w*|i_?sample|sample_current|electron_yield"),
     ("pfy", r"i?_?i?pfy\w*|\w+_pfy"),
     ("tfy", r"i?_?tfy\w*|\w+_tfy"),
@@ -36,12 +39,12 @@ _ROLES: tuple[tuple[str, str], ...] = (
         "fluorescence",
         r"i_?f\w{0,2}|ifl\w*|iff|fl|fluo\w*|flatot|fla?_?\d+|ff\d*|pips|lytle\w*|roi_?\w*|"
         r"\w*_?(ka|kb|la|lb)\d?(_\w+)?|mca_?\d+|sdd\w*|ge_?\d+|vortex\w*|xmap\w*|ketek\w*|"
-        r"canberra\w*|sii\w*|det_?sum|sum_?ff",
+        r"canberra\w*|sii\w*|det_?sum|sum_?ff|sca_?\d+(_\d+)?",
     ),
     ("angle", r"\w*(angle|theta|bragg)\w*"),
     ("steps", r"\w*(steps|encoder|pulses)\w*"),
     ("other", r"event\w*|index|point\w*|scan\w*|k|kname|no|n|number|row"),
-    ("channel", r"\w*(mcs|chan\w*|ch|counter|detector|det|scaler|sca|ct|cnt)_?\d+(_fbk)?|\d+"),
+    ("channel", r"\w*(mcs|chan\w*|ch|counter|detector|det|scaler|ct|cnt)_?\d+(_fbk)?|\d+"),
 )
 _COMPILED = tuple((role, re.compile(pattern)) for role, pattern in _ROLES)
 _READ_BACK = re.compile(r"achiev|read|rbv|fbk|feedback|actual|enc|measured|rb$")
@@ -54,7 +57,7 @@ def key(name: str) -> str:
     match = _GAIN.fullmatch(name.strip())
     if match and re.search(r"[A-Za-z]", bare := match[1] or match[2] or ""):
         name = bare
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    return re.sub(r"_c\d+$", "", re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_"))
 
 
 def role(name: str) -> str | None:

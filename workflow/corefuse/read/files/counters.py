@@ -180,7 +180,8 @@ def _of_counters(
     sample = _one(roles, "it")
     transmits = sample is not None and not detectors.is_dead(table.values[:, sample])
     if transmits and wanted.mode in (None, "transmission"):
-        made.append(_logarithm(table, beam, sample))
+        transmission = _logarithm(table, beam, sample)
+        made += [transmission] if np.isfinite(transmission.values).mean() > 0.5 else []
     of_yields = OF_MODE.get(wanted.mode or "", YIELDS)
     if wanted.mode != "transmission":
         kinds = [kind for kind in of_yields if kind in roles]
@@ -188,8 +189,9 @@ def _of_counters(
             kinds = [kind for kind in kinds if kind != "fluorescence"]
         for kind in kinds:
             places = [i for i, r in enumerate(roles) if r == kind]
-            if summed := _yield(table, energy, places, beam, kind, wanted):
-                made.append(summed)
+            for elements in _detectors(table, places, wanted):
+                if summed := _yield(table, energy, elements, beam, wanted):
+                    made.append(summed)
     counting = [n for n, r in zip(table.names, roles, strict=True) if r in ("it", *YIELDS)]
     if counting and not made and not wanted.mode:
         raise SpectrumError(
@@ -197,6 +199,29 @@ def _of_counters(
             "give other columns, or measure again",
         )
     return _chosen(made, energy, table, wanted)
+
+
+def _edge(table: Table, energy: np.ndarray, wanted: Wanted) -> float | None:
+    """Where the edge should be: as asked for, else as the header says if the scan goes there."""
+    e0_ev = table.facts.e0_ev
+    if wanted.edge_ev is None and e0_ev and np.nanmin(energy) < e0_ev < np.nanmax(energy) + 10:
+        return e0_ev
+    return wanted.edge_ev
+
+
+def _detectors(table: Table, places: list[int], wanted: Wanted) -> list[list[int]]:
+    """Columns of one detector together: those whose names differ in numbers alone.
+
+    Of several the dead-time corrected ones, and those of the absorber's own line.
+    """
+    groups: dict[str, list[int]] = {}
+    for place in places:
+        groups.setdefault(re.sub(r"\d+", "#", columns.key(table.names[place])), []).append(place)
+    line = [f"{wanted.element.lower()}_?k[ab]"] if wanted.element else []
+    for part in (*line, "corr"):
+        kept = {stem: found for stem, found in groups.items() if re.search(part, stem)}
+        groups = kept or groups
+    return list(groups.values())
 
 
 def _chosen(made: list[Curve], energy: np.ndarray, table: Table, wanted: Wanted) -> Curve | None:
@@ -209,7 +234,7 @@ def _chosen(made: list[Curve], energy: np.ndarray, table: Table, wanted: Wanted)
     """
     if len(made) < 2:
         return made[0] if made else None
-    near = wanted.edge_ev or table.facts.e0_ev
+    near = _edge(table, energy, wanted)
     risen = [curve for curve in made if detectors.shows_edge(energy, curve.values, near)]
     yields = [curve for curve in risen if curve.quantity != "absorption"]
     faint = yields and risen[0].quantity == "absorption"
@@ -230,12 +255,10 @@ def _logarithm(table: Table, front: int, behind: int) -> Curve:
     """ln(front / behind), NaN where it does not exist."""
     formula = f"ln({_quoted(table, front)}/{_quoted(table, behind)})"
     before, after = table.values[:, front], table.values[:, behind]
+    if np.nanmedian(before) < 0 and np.nanmedian(after) < 0:  # inverted amplifiers
+        before, after = -before, -after
     with np.errstate(divide="ignore", invalid="ignore"):
-        values = np.log(before / after)
-    values = np.where((before > 0) & (after > 0), values, np.nan)
-    if np.all(before <= 0) and np.all(after <= 0):  # both amplifiers are inverted
-        with np.errstate(divide="ignore", invalid="ignore"):
-            values = np.log(before / after)
+        values = np.where((before > 0) & (after > 0), np.log(before / after), np.nan)
     doubts = detectors.floor(after, str(table.labels[behind]))
     doubts += detectors.ceiling(before, str(table.labels[front]))
     return Curve(values, formula, "absorption", (f"absorption is {formula}",), doubts)
@@ -246,24 +269,25 @@ def _yield(
     energy: np.ndarray,
     places: list[int],
     beam: int,
-    kind: str,
     wanted: Wanted,
 ) -> Curve | None:
     """The sum of a detector's elements over I0, dead ones left out, dead time corrected."""
+    front, sign = table.values[:, beam], 1.0
+    if np.nanmedian(front) < 0:  # all amplifiers of the beamline are inverted
+        sign = -1.0
+    signed = sign * table.values
     alive = [
-        i
-        for i in places
-        if not detectors.is_dead(table.values[:, i]) and np.nanmedian(table.values[:, i]) > 0
+        i for i in places if not detectors.is_dead(signed[:, i]) and np.nanmedian(signed[:, i]) > 0
     ]
     if not alive:
         return None
-    near = wanted.edge_ev or table.facts.e0_ev
-    good = detectors.good_elements(energy, table.values[:, alive].T, near)
+    near = _edge(table, energy, wanted)
+    good = detectors.good_elements(energy, signed[:, alive].T, near)
     used = [i for i, is_good in zip(alive, good, strict=True) if is_good]
     idle = [table.names[i] for i in places if i not in used]
-    counts = sum(table.values[:, i] * _dead_time(table, i) for i in used)
+    counts = sum(signed[:, i] * _dead_time(table, i) for i in used)
     with np.errstate(divide="ignore", invalid="ignore"):
-        values = np.where(table.values[:, beam] > 0, counts / table.values[:, beam], np.nan)
+        values = np.where(signed[:, beam] > 0, counts / signed[:, beam], np.nan)
     names = " + ".join(_quoted(table, i) for i in used)
     formula = (
         f"({names})/{_quoted(table, beam)}" if len(used) > 1 else f"{names}/{table.names[beam]}"
@@ -296,12 +320,12 @@ def _of_channels(
     Only where the names are those of counters (mcs3, detector4) and one channel alone stays.
     """
     places = [i for i, r in enumerate(roles) if r == "channel"]
+    named = all(role is not None for role in roles)
     places = [i for i in places if not detectors.is_dead(table.values[:, i])]
-    if len(places) < 2 or len(places) < len(roles) - _known(roles):
+    if len(places) < 2 or not named:
         return None
-    near = wanted.edge_ev or table.facts.e0_ev
     counts = table.values[:, places].T / _seconds(table, roles)
-    near = near or detectors.common_edge(energy, counts)
+    near = detectors.common_edge(energy, counts, wanted.edge_ev)
     moves = detectors.moves(energy, counts, near)
     stays = [p for p, move in zip(places, moves, strict=True) if move == "stays"]
     falls = [p for p, move in zip(places, moves, strict=True) if move == "falls"]
@@ -312,7 +336,7 @@ def _of_channels(
     if behind and wanted.mode in (None, "transmission"):
         made = _logarithm(table, stays[0], behind[0])
     elif rises and wanted.mode != "transmission":
-        summed = _yield(table, energy, rises[:1], stays[0], "channel", wanted)
+        summed = _yield(table, energy, rises[:1], stays[0], wanted)
         if summed is None:
             return None
         made = summed
@@ -327,10 +351,6 @@ def _seconds(table: Table, roles: Sequence[str | None]) -> np.ndarray:
     place = _one(roles, "time")
     seconds = table.values[:, place] if place is not None else np.ones(len(table.values))
     return seconds if np.all(seconds > 0) else np.ones(len(table.values))
-
-
-def _known(roles: Sequence[str | None]) -> int:
-    return sum(r is not None and r != "channel" for r in roles)
 
 
 def _quoted(table: Table, place: int) -> str:

@@ -7,6 +7,7 @@ from scipy.ndimage import gaussian_filter1d
 
 NEAR_EV = 12.0  # of an edge: its rise and white line, which a jump is measured across
 FAR_EV = 60.0  # the stretches on both sides that fix the jump
+AROUND_EV = 100.0  # of where an edge should be, for an axis that is off
 LEAST_POINTS = 4  # on either side
 CLEAR = 5.0  # jump over its uncertainty
 SMALL_MOVE = 0.25  # of the largest relative jump: a beam that stays
@@ -77,8 +78,12 @@ def step(energy: np.ndarray, values: np.ndarray, near: float | None) -> float:
     return jump(energy, values, near if near else find_edge(energy, values))[0]
 
 
-def common_edge(energy: np.ndarray, channels: np.ndarray) -> float:
-    """Where channels (channel, n) divided by each other change most."""
+def common_edge(energy: np.ndarray, channels: np.ndarray, near: float | None = None) -> float:
+    """Where channels (channel, n) divided by each other change most, within 100 eV of ``near``."""
+    if near is not None:
+        around = np.abs(energy - near) < AROUND_EV
+        if around.sum() > 4 * LEAST_POINTS:
+            energy, channels = energy[around], channels[:, around]
     best, highest = float(np.nanmedian(energy)), 0.0
     for front in channels:
         for behind in channels:
@@ -137,8 +142,6 @@ def without_zeros(values: np.ndarray, called: str) -> tuple[np.ndarray, tuple[st
 def floor(behind: np.ndarray, called: str) -> tuple[str, ...]:
     """Doubts about counts (n,) behind the sample that are down at the dark level."""
     there = behind[np.isfinite(behind)]
-    if np.median(there) < 0:
-        there = -there
     none = int((there <= 0).sum())
     if none:
         return (

@@ -13,10 +13,12 @@ from corefuse.read.files.recorded import Facts, Table
 from corefuse.read.files.told import shown, told
 
 LOOK_ABOVE = 12  # lines above the numbers that may name the columns
-_XDI_COLUMN = re.compile(r"[#%!]\s*column\.(\d+)\s*:\s*(.*)", re.IGNORECASE)
+_MARKS = "#%!; \t"  # of comments
+_XDI_COLUMN = re.compile(r"[#%!;]\s*column\.(\d+)\s*:\s*(.*)", re.IGNORECASE)
 _LISTED = re.compile(r"\W*(\d+)\)\s*(\S.*)")
 _COUNTED = re.compile(r"(?:^|\s)(\d+)_(\S.*?)(?=\s+\d+_|$)")
 _SPEC_MARK = re.compile(r"^#[A-Z]\d*\s+|^#\(\d+\)\s*")
+_NAMED = re.compile(r"(\w+)\s*=\s*\{([^}]*)\}")  # D1 = {I0} --> its process variable
 _UNIT_CELL = re.compile(
     r"\(?\[?(k?ev|a\.?u\.?|arb\.?( units?)?|counts?|cts|s|sec|m?a|na|pa|m?v|deg(rees)?|mm|norm\.?|"
     r"1|-|%|none)?\]?\)?",
@@ -89,7 +91,8 @@ def names(
                 units = units or tuple(cells)
                 break
             if sum(bool(re.search(r"[A-Za-zµμ]", cell)) for cell in cells) * 2 >= width:
-                return tuple(cells), units
+                meant = dict(m.groups() for line in header if (m := _NAMED.search(line)))
+                return tuple(meant.get(cell, cell) for cell in cells), units
     return _wrapped(header, width), units
 
 
@@ -128,12 +131,14 @@ def _wrapped(header: Sequence[str], width: int) -> tuple[str, ...]:
 
 
 def _bare(line: str) -> str:
-    return _SPEC_MARK.sub("", line).strip("#%!* \t")
+    return _SPEC_MARK.sub("", line).strip(_MARKS + "*")
 
 
 def _splittings(line: str, notation: Notation) -> Iterator[list[str]]:
     """The ways a line may be divided into names."""
-    for bare in dict.fromkeys((line.strip("#%! \t"), _SPEC_MARK.sub("", line).strip("#%! \t"))):
+    whole, marked = line.strip(_MARKS), _SPEC_MARK.sub("", line).strip(_MARKS)
+    is_spec = line.startswith(("#L ", "#L\t", "#("))
+    for bare in dict.fromkeys((marked, whole) if is_spec else (whole, marked)):
         for parts in (
             bare.split("\t"),
             re.split(r"\s{2,}|\t|(?<=\*)\s+", bare),
@@ -146,7 +151,7 @@ def _splittings(line: str, notation: Notation) -> Iterator[list[str]]:
 
 
 def _last_cells(header: Sequence[str], notation: Notation) -> tuple[str, ...]:
-    return tuple(notation.cells(header[-1].strip("#%! "))) if header else ()
+    return tuple(notation.cells(header[-1].strip(_MARKS))) if header else ()
 
 
 def _facts(header: Sequence[str], line: str) -> Facts:

@@ -99,7 +99,9 @@ def detect(lines: Sequence[str]) -> Notation:
 
 def _rows(lines: Sequence[str]) -> list[str]:
     every = max(1, len(lines) // MOST_LOOKED_AT)
-    looked_at = [line.strip() for line in lines[::every] if line.strip()[:1] not in ("", "#", "%")]
+    looked_at = [
+        line.strip() for line in lines[::every] if line.strip()[:1] not in ("", "#", "%", ";")
+    ]
     clean = [_NO_NUMBER.sub("", line) for line in looked_at]
     return [line for line in clean if _NUMERIC.fullmatch(line) and any(map(str.isdigit, line))]
 

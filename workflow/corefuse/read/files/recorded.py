@@ -32,6 +32,8 @@ class Wanted:
     mono_steps_per_degree: float | None = None
     covers_ev: tuple[float, float] | None = None
     edge_ev: float | None = None
+    energy_unit: str | None = None
+    element: str | None = None  # that absorbs
 
 
 ANYTHING = Wanted()

@@ -16,7 +16,7 @@ from corefuse.read.files.numbers import Notation
 from corefuse.read.files.recorded import Table
 from corefuse.read.files.told import shown
 
-COMMENT = "#%!"
+COMMENT = "#%!;"
 PREAMBLE_ROWS = 5  # fewer rows than this, above a long block, are settings and no data
 PREAMBLE_SHARE = 0.2
 MANY_LINES = 5000  # of these on, a clean table is left to pandas
@@ -26,11 +26,12 @@ _NEW_SCAN = re.compile(r"#\s?S\s+\d+")
 
 @dataclass
 class _Block:
-    """Rows of one width without a header between them; ``number`` is that of each row's line."""
+    """Rows of one width without a header between them; ``bad`` are the lines of those with a cell
+    that is no number."""
 
     header: list[str] = field(default_factory=list)
     rows: list[list[float]] = field(default_factory=list)
-    number: list[int] = field(default_factory=list)
+    bad: list[int] = field(default_factory=list)
 
 
 def parse(text: str, least: int = 2) -> list[Table]:
@@ -57,12 +58,7 @@ def _any(lines: Sequence[str], notation: Notation, least: int) -> list[Table]:
     blocks, left_out = _blocks(lines, notation, width)
     blocks = _without_preamble(blocks)
     rows = sum(len(block.rows) for block in blocks)
-    bad = [
-        number
-        for block in blocks
-        for number, row in zip(block.number, block.rows, strict=True)
-        if np.isnan(row).any()
-    ]
+    bad = [number for block in blocks for number in block.bad]
     if len(left_out) > max(2, MOST_BAD * rows):
         number, line = left_out[0]
         raise SpectrumError(
@@ -140,7 +136,8 @@ def _blocks(
         header, pending = [], []
         row = [np.nan if v is None else v for v in values]
         block.rows.append(row + [np.nan] * (width - len(row)))
-        block.number.append(number)
+        if np.isnan(row).any():
+            block.bad.append(number)
     if blocks[-1].rows:
         left_out += pending
     return [block for block in blocks if block.rows], left_out
