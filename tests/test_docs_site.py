@@ -52,3 +52,10 @@ def test_editors_complete_the_keys_of_every_config(root, name):
     jsonschema.validate(yaml.safe_load(text), schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(yaml.safe_load(text) | {"simulatoin": {}}, schema)
+
+
+def test_every_direct_dependency_has_its_reason(root):
+    reasons = (root / "docs" / "dependencies.md").read_text()
+    for line in (root / "envs" / "requirements.in").read_text().splitlines():
+        if line and not line.startswith("#"):
+            assert line.split("==")[0] in reasons, line

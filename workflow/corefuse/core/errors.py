@@ -22,8 +22,10 @@ class InputError(ValueError):
     fix
         What to change.
 
-    The message is one line of at most ``LONGEST`` characters: line breaks and what a terminal
-    would obey are taken out of it, and of parts that are too long the middle is left out.
+    Notes
+    -----
+    The message is one line of at most ``LONGEST`` characters. Line breaks and control characters
+    are removed, and parts that are too long lose their middle.
     """
 
     def __init__(self, file: str | Path, key: str, problem: str, fix: str) -> None:
