@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corefuse.config import TARGETS
+from corefuse.core.targets import TARGET_TABLE
 from corefuse.learn.conformal import (
-    POSSIBLE_RANGE,
     Platt,
     class_interval,
     fit_platt,
@@ -63,7 +63,7 @@ def test_too_few_groups_give_no_bound(confidence, needed):
 
 @given(st.floats(-1, 3), st.floats(0, 5), st.sampled_from(TARGETS))
 def test_an_interval_stays_possible_and_ordered(prediction, quantile, target):
-    possible = POSSIBLE_RANGE[target]
+    possible = TARGET_TABLE[target].possible
     interval = value_interval(prediction, quantile, possible)
     assert possible[0] <= interval.low <= interval.high <= possible[1]
     assert not interval.unbounded

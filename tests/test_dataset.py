@@ -3,11 +3,12 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from corefuse.config import REGRESSION_TARGETS, Dataset
+from corefuse.config import Dataset
 from corefuse.core.edge_table import EdgeEntry
 from corefuse.core.errors import InputError
 from corefuse.core.files import read_netcdf, write_netcdf
 from corefuse.core.spectrum import window_area
+from corefuse.core.targets import TARGET_TABLE
 from corefuse.learn.dataset import assemble, content_hash, table
 
 MODALITIES = ["O_K-XAS", "O_K-EELS", "Mn_L23-XAS"]
@@ -46,14 +47,14 @@ def spectra_of(i: int) -> xr.Dataset:
 
 
 def index_of(n: int) -> pd.DataFrame:
-    rows = {name: np.arange(n) / 10 for name in REGRESSION_TARGETS}
+    rows = {name: np.arange(n) / 10 for name, e in TARGET_TABLE.items() if e.kind == "regression"}
     return pd.DataFrame(
         {
             "structure_id": [f"s{i}" for i in range(n)],
             "parent_id": [f"p{i // 2}" for i in range(n)],
             "arrangement": [f"a{i // 2}" for i in range(n)],
-            "v_o_count": [i % 2 for i in range(n)],
-            "antisite_count": [2 * (i == 3) for i in range(n)],
+            "v_o_present": [float(i % 2) for i in range(n)],
+            "antisite_present": [float(i == 3) for i in range(n)],
             **rows,
         }
     )

@@ -5,7 +5,7 @@ import synthetic
 import xarray as xr
 from synthetic import MN_L, MODALITIES, NI_L, O_K
 
-from corefuse.config import REGRESSION_TARGETS, Sample, Train
+from corefuse.config import Sample, Train
 from corefuse.core.errors import InputError
 from corefuse.learn.domain import fit_domains, save_domain
 from corefuse.learn.matrix import on_axis
@@ -214,10 +214,10 @@ def test_a_structure_whose_simulation_failed_is_listed_as_uncertain(library):
 
 
 def test_the_truth_of_a_simulated_sample_is_its_row_of_the_index():
-    row = {"structure_id": "a", "v_o_count": 2, "antisite_count": 0}
-    index = pd.DataFrame([row | dict.fromkeys(REGRESSION_TARGETS, 0.5)])
+    row = {"structure_id": "a", "v_o_present": 1.0, "antisite_present": 0.0, "x_li": 0.5}
+    index = pd.DataFrame([row | {"ni_oxidation_state": np.nan}])
     truth = known_truth(index, "a")
-    assert (truth["x_li"], truth["v_o_present"], truth["antisite_present"]) == (0.5, 1, 0)
+    assert truth == {"x_li": 0.5, "v_o_present": 1, "antisite_present": 0}
     assert known_truth(index, "measured") == {}
     told = known_truth(index, "measured", {"Li": 1.0, "Ni": 0.8})
     assert told == {"x_li": 1.0, "x_ni": 0.8}

@@ -106,6 +106,9 @@ def test_labels_come_from_the_atoms_and_not_from_the_request(made):
 def test_a_repeated_cell_has_the_same_fractions(made):
     one, two = build.contents(made), build.contents(made * (2, 1, 1))
     for name, value in one.items():
+        if name == "o_beside_vacancy":  # the copy has no record of what was taken out
+            assert two[name] is None
+            continue
         extensive = name in ("n_atoms", "formula_units", "v_o_count", "antisite_count")
         assert two[name] == (2 * value if extensive else value)
 

@@ -37,11 +37,9 @@ from corefuse.core.edges import modality_id
 from corefuse.core.errors import InputError
 from corefuse.core.section import Section, canonical
 from corefuse.core.vocabulary import (
-    CLASS_TARGETS,
     ION_PARAMETERS,
     IONS,
     METALS,
-    REGRESSION_TARGETS,
     TARGETS,
     EdgeName,
     IonName,
@@ -53,14 +51,12 @@ from corefuse.core.vocabulary import (
 )
 
 __all__ = [
-    "CLASS_TARGETS",
     "ENGINES",
     "GRADES",
     "HOLE_ENGINE",
     "IONS",
     "ION_PARAMETERS",
     "METALS",
-    "REGRESSION_TARGETS",
     "TARGETS",
     "Command",
     "Config",

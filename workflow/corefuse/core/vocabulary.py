@@ -9,11 +9,10 @@ from pydantic import AfterValidator, Field
 from corefuse.core import text
 from corefuse.core.edges import EDGES, TECHNIQUES
 from corefuse.core.elements import ELEMENTS
+from corefuse.core.targets import TARGET_TABLE
 
 METALS = tuple(s for s, e in ELEMENTS.items() if e.layered_charges)  # of layered LiMO2
-REGRESSION_TARGETS = ("x_li", "x_ni", "x_mn", "x_co", "v_o_fraction", "antisite_fraction")
-CLASS_TARGETS = ("v_o_present", "antisite_present")
-TARGETS = (*REGRESSION_TARGETS, *CLASS_TARGETS)
+TARGETS = tuple(TARGET_TABLE)
 
 IONS = tuple(f"{s}{v}+" for s, e in ELEMENTS.items() for v in e.ions)
 ION_PARAMETERS = (

@@ -11,19 +11,8 @@ from pydantic import Field
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from corefuse.config import CLASS_TARGETS, Section
+from corefuse.core.section import Section
 
-# Places in one LiMO2 unit: one Li-layer site, one M site, two O. Li and Ni fit on both cation
-# sites, Mn and Co on M only.
-POSSIBLE_RANGE: dict[str, tuple[float, float]] = {
-    "x_li": (0.0, 2.0),
-    "x_ni": (0.0, 2.0),
-    "x_mn": (0.0, 1.0),
-    "x_co": (0.0, 1.0),
-    "v_o_fraction": (0.0, 2.0),
-    "antisite_fraction": (0.0, 1.0),
-    **dict.fromkeys(CLASS_TARGETS, (0.0, 1.0)),
-}
 _FLATTEST = 1e-3  # slope that leaves nothing but the prior, and still keeps the ranking
 
 

@@ -13,11 +13,11 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from corefuse.config import CLASS_TARGETS, REGRESSION_TARGETS
 from corefuse.config import Dataset as DatasetSettings
 from corefuse.core.edge_table import EdgeTable
 from corefuse.core.edges import shift_std_name, split_modality
 from corefuse.core.errors import InputError
+from corefuse.core.targets import TARGET_TABLE
 from corefuse.learn.augment import noisy_views, view_rng
 from corefuse.learn.matrix import energy_dim
 
@@ -64,6 +64,7 @@ def assemble(
         another axis than their edge's.
     """
     _check_holdout(index, settings)
+    index = index.reindex(columns=list(dict.fromkeys([*index.columns, *TARGET_TABLE])))
     failed = _failures(spectra, index)
     # The same crystal under two names, as in cells of two sizes, is one group.
     index = index.assign(group=index.groupby("arrangement").parent_id.transform("first"))
@@ -100,7 +101,7 @@ def assemble(
 
 def table(dataset: xr.Dataset) -> pd.DataFrame:
     """The dataset without its spectra, one row a sample: ``dataset.csv``."""
-    wanted = ["structure_id", "group", "view", *REGRESSION_TARGETS, *CLASS_TARGETS]
+    wanted = ["structure_id", "group", "view", *TARGET_TABLE]
     return pd.DataFrame({name: dataset[name].to_numpy() for name in wanted})
 
 
@@ -163,10 +164,8 @@ def _with_mixtures(
             share = rng.random()
             row = first.copy()
             row["structure_id"] = f"{first.parent_id}-mixture{number}"
-            for name in REGRESSION_TARGETS:
-                row[name] = share * first[name] + (1 - share) * second[name]
-            for name in ("v_o_count", "antisite_count"):
-                row[name] = max(first[name], second[name])
+            for name, entry in TARGET_TABLE.items():
+                row[name] = entry.mix(share, first, second)
             names = [*modalities, *(shift_std_name(m) for m in modalities)]
             a, b = (spectra[r.structure_id] for r in (first, second))
             a, b = (part[[n for n in names if n in part]] for part in (a, b))
@@ -224,9 +223,5 @@ def gain_moves_ev(
 
 
 def _labels(samples: pd.DataFrame) -> dict[str, NDArray[np.generic]]:
-    fractions = {name: samples[name].to_numpy(float) for name in REGRESSION_TARGETS}
-    present = {
-        f"{defect}_present": (samples[f"{defect}_count"] > 0).to_numpy(np.int8)
-        for defect in ("v_o", "antisite")
-    }
-    return fractions | present
+    """Every target (sample,); NaN where a structure does not say."""
+    return {name: samples[name].to_numpy(float) for name in TARGET_TABLE}

@@ -10,19 +10,20 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import xarray as xr
 import xgboost as xgb
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 import corefuse
-from corefuse.config import Section, Target
 from corefuse.core.errors import InputError
 from corefuse.core.files import atomic, write_json
+from corefuse.core.section import Section
 from corefuse.core.spectrum import EnergyGrid
+from corefuse.core.targets import TARGET_TABLE
 from corefuse.learn.boosting import delivered
 from corefuse.learn.conformal import Platt
 from corefuse.learn.linear import Linear
@@ -41,10 +42,16 @@ class Score(Section):
     baseline: float | None = Field(description="score of the mean or prior on the same folds")
 
 
+def _in_the_table(name: str) -> str:
+    if name not in TARGET_TABLE:
+        raise ValueError(f"no target is called {name!r}")
+    return name
+
+
 class Card(Section):
     """What a model is, where it comes from and how good it is."""
 
-    target: Target
+    target: Annotated[str, AfterValidator(_in_the_table)]
     kind: Literal["regression", "class"]
     subset: str
     grids: dict[str, EnergyGrid] = Field(min_length=1, description="modality: grid; column order")

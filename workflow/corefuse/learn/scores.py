@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from corefuse.config import CLASS_TARGETS, Target
+from corefuse.config import Target
+from corefuse.core.targets import TARGET_TABLE
 
 Array = NDArray[np.float64]
 _CHUNK_ELEMENTS = 4_000_000  # resamples x samples held at once, 32 MB
@@ -24,7 +25,7 @@ _CHUNK_ELEMENTS = 4_000_000  # resamples x samples held at once, 32 MB
 
 def kind_of(target: Target) -> str:
     """``'class'`` or ``'regression'``."""
-    return "class" if target in CLASS_TARGETS else "regression"
+    return TARGET_TABLE[target].kind
 
 
 def score(

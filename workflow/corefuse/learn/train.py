@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from corefuse.config import Target
 from corefuse.config import Train as TrainSettings
 from corefuse.core.spectrum import EnergyGrid
+from corefuse.core.targets import TARGET_TABLE
 from corefuse.learn.boosting import (
     Boosted,
     Samples,
@@ -83,6 +84,7 @@ class _Task:
     folds: list[Fold]
     settings: TrainSettings
     n_threads: int
+    unknown: str | None = None  # why the truth is not known of enough structures, if so
 
     @property
     def kind(self) -> str:
@@ -98,6 +100,8 @@ class _Task:
 
     @property
     def not_learnable(self) -> str | None:
+        if self.unknown:
+            return self.unknown
         if np.ptp(self.truth) == 0:
             return f"{self.target} is {self.truth[0]:g} in every structure"
         if any(np.ptp(self.truth[train]) == 0 for train, _ in self.folds):
@@ -141,21 +145,7 @@ def train_target(
     InputError
         If there are fewer groups than outer or inner folds.
     """
-    truth = dataset[target].to_numpy().astype(float)
-    groups = dataset["group"].to_numpy().astype(str)
-    structures = dataset["structure_id"].to_numpy().astype(str)
-    folds = grouped_folds(groups, truth, settings.outer_folds, settings.seed)
-    task = _Task(
-        dataset,
-        content_hash(dataset),
-        target,
-        truth,
-        groups,
-        structures,
-        folds,
-        settings,
-        n_threads,
-    )
+    task = _task(dataset, target, settings, n_threads)
     metrics, out_of_fold, models = [], [], {}
     for subset, modalities in subsets.items():
         scored, predicted, models[subset] = _train_subset(task, subset, modalities)
@@ -167,6 +157,37 @@ def train_target(
         pd.concat(out_of_fold, ignore_index=True),
         models,
         task.not_learnable,
+    )
+
+
+def _task(dataset: xr.Dataset, target: Target, settings: TrainSettings, n_threads: int) -> _Task:
+    """Structures that do not say what the target is (NaN) are left out.
+
+    Where too few are left, all stay with the middle of what is possible: nothing can be learned.
+    """
+    truth = dataset[target].to_numpy().astype(float)
+    known, unknown = np.isfinite(truth), None
+    if not known.all():
+        parents = len(np.unique(dataset["group"].to_numpy()[known].astype(str)))
+        if parents * (settings.outer_folds - 1) < settings.inner_folds * settings.outer_folds or (
+            parents < settings.outer_folds
+        ):
+            unknown = f"{target} is known of {parents} parents only"
+            truth = np.full(truth.shape, np.mean(TARGET_TABLE[target].possible))
+        else:
+            dataset, truth = dataset.isel(sample=known), truth[known]
+    groups = dataset["group"].to_numpy().astype(str)
+    return _Task(
+        dataset,
+        content_hash(dataset),
+        target,
+        truth,
+        groups,
+        dataset["structure_id"].to_numpy().astype(str),
+        grouped_folds(groups, truth, settings.outer_folds, settings.seed),
+        settings,
+        n_threads,
+        unknown,
     )
 
 

@@ -9,12 +9,13 @@ import numpy as np
 import xarray as xr
 from scipy.stats import norm
 
-from corefuse.config import TARGETS, Image, MeasuredSpectrum, Sample
+from corefuse.config import Image, MeasuredSpectrum, Sample
 from corefuse.core.edge_table import EdgeEntry, EdgeTable
 from corefuse.core.edges import modality_id
 from corefuse.core.errors import InputError
 from corefuse.core.spectrum import EnergyGrid, Spectrum, SpectrumError, blurred, trapezoid_weights
-from corefuse.learn.conformal import POSSIBLE_RANGE, residual_quantile
+from corefuse.core.targets import TARGET_TABLE
+from corefuse.learn.conformal import residual_quantile
 from corefuse.learn.matrix import energy_dim, grid_of
 from corefuse.learn.models import Model
 from corefuse.read import background, checks, files, gain, measured, treatment
@@ -123,7 +124,7 @@ def maps(prepared: xr.Dataset, library: Library, confidence: float) -> xr.Datase
     modalities = [str(m) for m in cube.data_vars]
     out: dict[str, tuple[str, np.ndarray]] = {}
     used = {}
-    for target in (t for t in TARGETS if t in library.models):
+    for target in (t for t in TARGET_TABLE if t in library.models):
         model = choose(library.models[target], set(modalities))
         if model is None:
             continue
@@ -131,7 +132,7 @@ def maps(prepared: xr.Dataset, library: Library, confidence: float) -> xr.Datase
         _check_grids(cube, model.card.grids)
         x = np.hstack([cube[m].values for m in model.card.grids]).astype(np.float32)
         there = np.isfinite(x).all(axis=1)
-        low, high = POSSIBLE_RANGE[target]
+        low, high = TARGET_TABLE[target].possible
         value, known = np.full(len(x), np.nan), np.zeros(len(x), bool)
         value[there] = np.clip(model.predict_rows(x[there]), low, high)
         domain = library.domains[model.card.subset]

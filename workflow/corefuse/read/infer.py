@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from corefuse.config import REGRESSION_TARGETS, TARGETS, Sample
+from corefuse.config import Sample
 from corefuse.core.errors import InputError
+from corefuse.core.targets import TARGET_TABLE, truth
 from corefuse.learn.conformal import (
-    POSSIBLE_RANGE,
     Interval,
     class_interval,
     groups_needed,
@@ -98,7 +98,7 @@ def infer(
         )
     rows = [
         _row(target, library, sample, confidence, ill_fitted)
-        for target in TARGETS
+        for target in TARGET_TABLE
         if target in library.models
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -121,11 +121,7 @@ def known_truth(
     rows = index[index.structure_id == sample]
     if rows.empty:
         return {f"x_{element.lower()}": content for element, content in composition.items()}
-    row = rows.iloc[0]
-    present = {"v_o_present": row.v_o_count > 0, "antisite_present": row.antisite_count > 0}
-    return {t: float(row[t]) for t in REGRESSION_TARGETS} | {
-        t: float(v) for t, v in present.items()
-    }
+    return truth(rows.iloc[0].to_dict())
 
 
 def series(samples: Iterable[Sample], read: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -200,7 +196,7 @@ def _predict(
 ) -> dict[str, object]:
     card = model.card
     quantile = np.inf if card.not_learnable else residual_quantile(card.residuals, confidence)
-    possible = POSSIBLE_RANGE[card.target]
+    possible = TARGET_TABLE[card.target].possible
     value = float(np.clip(model.predict(sample), *possible))
     is_class = card.kind == "class"
     interval = (

@@ -15,9 +15,9 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from corefuse.config import CLASS_TARGETS
 from corefuse.core.edges import Edge, split_modality
 from corefuse.core.files import atomic
+from corefuse.core.targets import TARGET_TABLE
 from corefuse.read.match import Match
 
 # Okabe & Ito's colours, told apart with any colour vision
@@ -27,16 +27,6 @@ DEFECT_COLOURS = {
     "vacancy": RED,
     "antisite": BLUE,
     "vacancy+antisite": GREEN,
-}
-TARGET_LABELS = {
-    "x_li": "Li per f.u.",
-    "x_ni": "Ni per f.u.",
-    "x_mn": "Mn per f.u.",
-    "x_co": "Co per f.u.",
-    "v_o_fraction": "O vacancies per f.u.",
-    "antisite_fraction": "antisites per f.u.",
-    "v_o_present": "O vacancy present",
-    "antisite_present": "antisite present",
 }
 MODEL_COLOURS = {"xgboost": BLUE, "jia2026": ORANGE, "baseline": GREY}
 SCORE = {"regression": "rmse", "class": "brier"}
@@ -132,14 +122,14 @@ def parity(predictions: pd.DataFrame, subset: str) -> Figure:
         spread = rows.groupby("structure_id").prediction.std().fillna(0)
         colour = MODEL_COLOURS["xgboost" if learned else "baseline"]
         ax.errorbar(mean.truth, mean.prediction, spread, fmt="o", ms=3.5, color=colour, lw=0.8)
-        if target in CLASS_TARGETS:
+        if TARGET_TABLE[target].kind == "class":
             ax.set(xlim=(-0.3, 1.3), ylim=(-0.05, 1.05), xticks=[0, 1], xticklabels=["no", "yes"])
             ax.axhline(0.5, color=GREY, lw=0.8, ls=":")
         else:
             low = min(mean.truth.min(), mean.prediction.min())
             high = max(mean.truth.max(), mean.prediction.max())
             ax.plot([low, high], [low, high], color=GREY, lw=0.8)
-        ax.set_title(TARGET_LABELS[target] + ("" if learned else " (not learnable)"), **STYLE)
+        ax.set_title(TARGET_TABLE[target].label + ("" if learned else " (not learnable)"), **STYLE)
         ax.set_xlabel("truth", **STYLE)
         ax.set_ylabel("out-of-fold prediction", **STYLE)
     return figure
@@ -157,7 +147,7 @@ def scores(metrics: pd.DataFrame, kinds: Mapping[str, str], subsets: Sequence[st
             bars = {"height": 0.26, "color": colour, "label": model}
             ax.barh(place + 0.27 * (1 - k), chosen.value, **bars)
             ax.hlines(place + 0.27 * (1 - k), chosen.ci_low, chosen.ci_high, color="k", lw=0.7)
-        ax.set_title(TARGET_LABELS[target], **STYLE)
+        ax.set_title(TARGET_TABLE[target].label, **STYLE)
         ax.set_xlabel(
             SCORE[kinds[target]].replace("rmse", "RMSE").replace("brier", "Brier"), **STYLE
         )
@@ -211,7 +201,7 @@ def attribution(
         ),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=6, frameon=False, **STYLE)
-    figure.suptitle(TARGET_LABELS[target], fontsize=10)
+    figure.suptitle(TARGET_TABLE[target].label, fontsize=10)
     return figure
 
 
@@ -222,7 +212,7 @@ def inference_card(result: pd.DataFrame, sample: str, truth: Mapping[str, float]
     colours = {"ok": GREEN, "uncertain": ORANGE, "out_of_domain": RED}
     places = range(len(result))[::-1]
     for place, row in zip(places, result.itertuples(), strict=True):
-        colour, is_class = colours[row.verdict], row.target in CLASS_TARGETS
+        colour, is_class = colours[row.verdict], TARGET_TABLE[row.target].kind == "class"
         value = row.probability if is_class else row.prediction
         if not is_class:
             ax.plot([row.low, row.high], [place, place], color=colour, lw=3, alpha=0.4)
@@ -230,7 +220,7 @@ def inference_card(result: pd.DataFrame, sample: str, truth: Mapping[str, float]
         if row.target in truth:
             ax.plot(truth[row.target], place, "|", color="k", ms=13)
         ax.text(1.25, place, _answer(value, row, is_class), va="center", **STYLE)
-    ax.set_yticks(places, [TARGET_LABELS[t] for t in result.target], **STYLE)
+    ax.set_yticks(places, [TARGET_TABLE[t].label for t in result.target], **STYLE)
     ax.set_xlim(-0.12, 1.22)
     ax.set_xlabel("per formula unit, or probability;  | truth where known", **STYLE)
     used = ", ".join(dict.fromkeys(result.subset.dropna())) or "nothing"
@@ -329,7 +319,7 @@ def image_maps(maps: xr.Dataset) -> Figure:
         down, right_of = (np.arange(n + 1) - 0.5 for n in value.shape)
         clear = ListedColormap(["none"])
         left.pcolor(right_of, down, unlike, cmap=clear, hatch="////", edgecolor="k", lw=0)
-        left.set_title(TARGET_LABELS[target], **STYLE)
+        left.set_title(TARGET_TABLE[target].label, **STYLE)
         if f"{target}_low" in maps:
             width = (maps[f"{target}_high"] - maps[f"{target}_low"]).values
             right.set_title("width of its interval", **STYLE)

@@ -16,9 +16,10 @@ from corefuse.core.elements import ELEMENTS
 from corefuse.core.errors import InputError, NotConvergedError
 from corefuse.core.files import atomic, read_json, write_json
 from corefuse.core.machine import fault_of
+from corefuse.core.targets import BESIDE_VACANCY_ANGSTROM, TARGET_TABLE, Cell, values
 from corefuse.plan.specs import OwnSpec, Spec, StructureSpec
 from corefuse.structures import defects, layered, valence
-from corefuse.structures.layered import LI_LAYER, OXYGEN, TM_LAYER, VACANT
+from corefuse.structures.layered import TM_LAYER, VACANT
 
 COLUMNS = (
     "structure_id",
@@ -28,14 +29,9 @@ COLUMNS = (
     "grade",
     "n_atoms",
     "formula_units",
-    "x_li",
-    "x_ni",
-    "x_mn",
-    "x_co",
+    *TARGET_TABLE,
     "v_o_count",
-    "v_o_fraction",
     "antisite_count",
-    "antisite_fraction",
     "defect_class",
     "seed",
     "energy_ev_per_atom",
@@ -187,41 +183,60 @@ def _contents_of_user(structure: Structure, spec: dict[str, Any]) -> dict[str, A
     number = Counter(site.specie.symbol for site in structure)
     units = spec["formula_units"]
     counted = {f"x_{e.lower()}": n / units for e, n in number.items() if e != "O"}
-    unknown = dict.fromkeys(("v_o_count", "v_o_fraction", "antisite_count", "antisite_fraction"))
+    states = structure.site_properties.get("oxidation_state")
+    cell = Cell([site.specie.symbol for site in structure], units, oxidation_states=states)
     return {
         "n_atoms": len(structure),
         "formula_units": units,
-        **dict.fromkeys(("x_li", "x_ni", "x_mn", "x_co"), 0.0),
+        **values(cell),
         **counted,
-        **unknown,
+        **dict.fromkeys(("v_o_count", "antisite_count")),
         "defect_class": "",
         **spec["labels"],
     }
 
 
 def contents(structure: Structure) -> dict[str, Any]:
-    """The labels that follow from the atoms alone, counted on a built structure.
+    """The labels that follow from the atoms of a built layered structure and what was made of it.
 
     Contents and fractions are per formula unit, one for every metal-layer site: Li on those sites
     counts in ``x_li``, Ni in the Li layer counts in ``x_ni``.
     """
-    sublattice = structure.site_properties["sublattice"]
-    elements = [site.specie.symbol for site in structure]
-    formula_units = sublattice.count(TM_LAYER)
-    number = Counter(elements)
-    vacancies = 2 * formula_units - sublattice.count(OXYGEN)
-    antisites = list(zip(sublattice, elements, strict=True)).count((LI_LAYER, "Ni"))
-    found = [name for name, n in (("vacancy", vacancies), ("antisite", antisites)) if n]
+    cell = cell_of(structure)
+    found = values(cell)
+    counts = {
+        name: round(found[f"{name}_fraction"] * cell.formula_units) for name in ("v_o", "antisite")
+    }
+    named = {"v_o": "vacancy", "antisite": "antisite"}
     return {
         "n_atoms": len(structure),
-        "formula_units": formula_units,
-        **{f"x_{m.lower()}": number[m] / formula_units for m in ("Li", "Ni", "Mn", "Co")},
-        "v_o_count": vacancies,
-        "v_o_fraction": vacancies / formula_units,
-        "antisite_count": antisites,
-        "antisite_fraction": antisites / formula_units,
-        "defect_class": "+".join(found) or "pristine",
+        "formula_units": cell.formula_units,
+        **found,
+        **{f"{name}_count": number for name, number in counts.items()},
+        "defect_class": "+".join(named[n] for n, c in counts.items() if c) or "pristine",
     }
+
+
+def cell_of(structure: Structure) -> Cell:
+    """What targets are computed from, of a built layered structure."""
+    sublattices = structure.site_properties["sublattice"]
+    edits = structure.properties.get("defects")
+    return Cell(
+        elements=[site.specie.symbol for site in structure],
+        formula_units=sublattices.count(TM_LAYER),
+        sublattices=sublattices,
+        beside_vacancy=None if edits is None else _beside_vacancy(structure, edits),
+        oxidation_states=structure.site_properties.get("oxidation_state"),
+    )
+
+
+def _beside_vacancy(structure: Structure, edits: Sequence[dict[str, Any]]) -> list[bool]:
+    """Whether each atom is within the first oxygen shell of an oxygen that was taken out."""
+    vacant = [e["frac_coords"] for e in edits if e["kind"] == "oxygen_vacancy"]
+    if not vacant:
+        return [False] * len(structure)
+    distance = structure.lattice.get_all_distances(structure.frac_coords, vacant)
+    return (distance.min(axis=1) <= BESIDE_VACANCY_ANGSTROM).tolist()
 
 
 def labels(structure: Structure) -> dict[str, Any]:
