@@ -357,7 +357,7 @@ def test_a_structure_without_moments_is_refused(cell, tmp_path):
 
 
 def test_the_engine_does_metal_l_edges_only():
-    assert engine.ENGINE.edges == EDGES
+    assert engine.ENGINE.edges == (*EDGES, "Fe L2,3")
     with pytest.raises(InputError, match="multiplet can't compute O K"):
         engines.check_edges("multiplet", ["O K"], "config.yaml")
 

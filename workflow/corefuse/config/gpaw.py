@@ -9,6 +9,7 @@ from pydantic import Field
 from corefuse.core.bounds import Between, MemoryMb, Steps
 from corefuse.core.elements import ELEMENTS
 from corefuse.core.section import Section
+from corefuse.core.vocabulary import METALS
 
 WITH_U = tuple(symbol for symbol, e in ELEMENTS.items() if e.hubbard_u_ev)
 
@@ -29,8 +30,9 @@ class Gpaw(Section):
         Literal[WITH_U],  # type: ignore[valid-type]
         Annotated[float, Between(0, 20, "the bare interaction of 3d electrons")],
     ] = Field(
-        {symbol: ELEMENTS[symbol].hubbard_u_ev for symbol in WITH_U},
-        description="U on the 3d shell (Materials Project)",
+        {metal: ELEMENTS[metal].hubbard_u_ev for metal in METALS},
+        description="U on the 3d shell (Materials Project); an element left out has that of the "
+        "table of elements",
     )
     spectrum_max_ev: Annotated[
         float, Between(30, 300, "bands up to there are solved for all at once")

@@ -109,7 +109,7 @@ _LISTED = (
     Element("Ti", cuts=_both(((0.50, 4), (1.40, 3), (inf, 2)))),
     Element("V", cuts=_both(((0.50, 5), (1.45, 4), (2.40, 3), (inf, 2))), hubbard_u_ev=3.25),
     Element("Cr", cuts=_both(((1.00, 6), (2.55, 4), (3.30, 3), (inf, 2))), hubbard_u_ev=3.7),
-    Element("Fe", cuts=_both(((3.30, 4), (3.95, 2), (inf, 3))), hubbard_u_ev=5.3),
+    Element("Fe", cuts=_both(((3.30, 4), (3.95, 2), (inf, 3))), hubbard_u_ev=5.3, ions=(2, 3)),
     Element("Cu", cuts=_both(((0.30, 1), (inf, 2)))),
 )
 ELEMENTS: dict[str, Element] = {element.symbol: element for element in _LISTED}

@@ -30,6 +30,7 @@ from scipy.special import expit
 
 from corefuse.core import files, rawdata
 from corefuse.core.edges import EDGES, Edge
+from corefuse.core.elements import ELEMENTS
 from corefuse.core.errors import InputError, NotConvergedError
 from corefuse.engines import Job, ProgramEngine
 from corefuse.plan import demands
@@ -360,8 +361,10 @@ def datasets(
 
 
 def with_hubbard_u(dataset: str, element: str, hubbard_u_ev: Mapping[str, float]) -> str:
-    """GPAW's name of a dataset with U on the d shell, if the element has one."""
-    return f"{dataset}:d,{hubbard_u_ev[element]}" if element in hubbard_u_ev else dataset
+    """GPAW's name of a dataset with U on the d shell: that of the settings, else of the table."""
+    known = ELEMENTS.get(element)
+    u_ev = hubbard_u_ev.get(element, known and known.hubbard_u_ev)
+    return f"{dataset}:d,{u_ev}" if u_ev else dataset
 
 
 def calculator(
