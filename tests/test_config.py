@@ -131,21 +131,27 @@ FAULTS = [
     ("simulation.edges", {"Ni L2,3": "gpaw"}, "spectra.techniques.XAS.edges", "'O K'", "O K: gpaw"),
     ("spectra.techniques.XANES", {}, "spectra.techniques.XANES", "'XANES'", "'XAS' or 'EELS'"),
     ("spectra.techniques.XAS.edges", ["Xe K"], "spectra.techniques.XAS.edges.0", "Xe K", "'O K'"),
-    ("spectra.techniques.XAS.edges", ["O K", "O K"], "", "'O K' stands there twice", "drop"),
+    ("spectra.techniques.XAS.edges", ["O K", "O K"], "", "'O K' is listed twice", "drop"),
     # programs of the user
     ("engines", {"fdmnes": {"command": "x"}}, "", "'engines'", "simulation.fdmnes.command"),
-    ("simulation.fdmnes.command", {"module": "a", "image": "b"}, "", "together", "one of them"),
+    (
+        "simulation.fdmnes.command",
+        {"module": "a", "image": "b"},
+        "",
+        "both a module and an image",
+        "one of them",
+    ),
     ("simulation.fdmnes.command", [], "simulation.fdmnes.command.run", "[]", "at least 1"),
-    ("simulation.fdmnes.range_ev", [-5, 0.2], "", "steps between", "[-5, 0.2, 45]"),
-    ("simulation.fdmnes.range_ev", [1, 0.2, 45], "", "begins above E_F", "span both"),
-    ("simulation.fdmnes.range_ev", [-5, 0.2, 45, 0.5, 40], "", "steps between", "[-5"),
+    ("simulation.fdmnes.range_ev", [-5, 0.2], "", "alternate", "[-5, 0.2, 45]"),
+    ("simulation.fdmnes.range_ev", [1, 0.2, 45], "", "must begin below 0", "[-5, 0.2"),
+    ("simulation.fdmnes.range_ev", [-5, 0.2, 45, 0.5, 40], "", "alternate", "[-5"),
     (
         *("simulation.fdmnes.radius_angstrom", {"Xe K": 5}),
         *("simulation.fdmnes.radius_angstrom.Xe K", "'Xe K'", "'O K'"),
     ),
     (
         *("simulation.feff.fms_radius_angstrom", 7, "simulation.feff.cluster_radius_angstrom"),
-        *("6 A hold no FMS or SCF of 7 A", "as large"),
+        *("6 A is smaller than the FMS or SCF radius of 7 A", "at least 7"),
     ),
     ("simulation.feff.exchange", 4, "", "4", "0, 1, 2, 3 or 5"),
     # stoichiometry and grade
@@ -187,7 +193,7 @@ FAULTS = [
     (f"{SERIES}.defects", [], "", "[]", "at least 1 item"),
     # training
     ("train.targets", ["x_fe"], "train.targets.0", "'x_fe'", "'x_li'"),
-    ("train.targets", ["x_li", "x_li"], "", "'x_li' stands there twice", "drop"),
+    ("train.targets", ["x_li", "x_li"], "", "'x_li' is listed twice", "drop"),
     ("train.subsets", {"mine": ["Co_K-XAS"]}, "train.subsets.mine", "not simulated", "O_K-XAS"),
     ("train.subsets", {"mine": ["O_K-XAS"] * 2}, "train.subsets.mine", "repeated", "O_K-XAS"),
     ("train.subsets", {"mine": []}, "train.subsets.mine", "empty", "O_K-XAS"),
@@ -203,7 +209,7 @@ FAULTS = [
         "infer.samples.0.spectra",
         [SPECTRUM, SPECTRUM],
         "",
-        "O_K-EELS stands there twice",
+        "O_K-EELS is listed twice",
         "one file",
     ),
     (

@@ -106,7 +106,7 @@ def test_the_elnes_card_has_beam_and_angles(nmc):
 
 
 def test_the_cluster_must_hold_what_scatters():
-    with pytest.raises(ValueError, match=r"5 A hold no FMS or SCF of 5.5 A"):
+    with pytest.raises(ValueError, match=r"5 A is smaller than the FMS or SCF radius of 5.5 A"):
         config.Feff(cluster_radius_angstrom=5)
 
 

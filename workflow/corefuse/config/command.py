@@ -12,7 +12,7 @@ from corefuse.core.section import Section
 
 
 def command_of(program: str) -> BeforeValidator:
-    """Lets a name stand for a whole command, and ``program`` for what is not named."""
+    """Accept a name alone as a command, with ``program`` as the default program."""
 
     def spelt_out(value: Any) -> Any:
         if isinstance(value, str | list):
@@ -27,7 +27,7 @@ def _one_program(value: Any) -> Any:
 
 
 class Command(Section):
-    """How a program of yours is started; its name or path alone will do."""
+    """How a program is started. The name or path of the program alone is sufficient."""
 
     run: Annotated[
         list[text.CommandLine],
@@ -35,21 +35,22 @@ class Command(Section):
     ] = Field(
         [],
         min_length=1,
-        description="name on PATH or path, the engine's where empty; a list runs in its order",
+        description="program name or path; the default is the engine's own name. A list of "
+        "programs is run in sequence",
     )
-    module: text.Line | None = Field(None, description="environment module to load before")
+    module: text.Line | None = Field(None, description="environment module that is loaded first")
     image: text.FilePath | None = Field(
-        None, description="apptainer image (file or URI) that holds it"
+        None, description="apptainer image (file or URI) that contains the program"
     )
 
     @model_validator(mode="after")
     def _one_place(self) -> Command:
         if self.module and self.image:
-            raise ValueError("module and image together|give one of them|")
+            raise ValueError("both a module and an image are given|give only one of them|")
         return self
 
 
-# Settings of any engine that say how it is started and when it is ended: no result depends on them.
+# Settings of how any engine is started and when it is ended. No result depends on them.
 HOW_IT_RUNS = ("command", "time_limit_hours", "memory_mb")
 
 

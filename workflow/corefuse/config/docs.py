@@ -18,10 +18,11 @@ from corefuse.core.files import atomic
 HEAD = """# Configuration
 
 Generated from `workflow/corefuse/config` by `make docs`; a test fails when it is out of date.
-`config/config.yaml` is the demo, `config/nmc.yaml` the cluster-size run:
-`snakemake --configfile config/nmc.yaml --profile slurm`. A file given with `--configfile` is read
-alone, not merged with the demo. Keys of `simulation` rerun the simulations and all that follows;
-keys of a later section rerun that stage and what follows, never the simulations.
+`config/config.yaml` is the demo, `config/nmc.yaml` a cluster-size run
+(`make run CONFIG=config/nmc.yaml PROFILE=slurm`). A file given with `--configfile` is not merged
+with the demo: keys that it does not contain take the defaults below. Changing a key of
+`simulation` reruns the simulations and all later stages; changing a later section reruns that stage
+and the following ones, but no simulation.
 
 | key | type | default | meaning |
 |---|---|---|---|

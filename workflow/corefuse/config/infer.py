@@ -36,94 +36,113 @@ Composition = Annotated[dict[Literal["Li", *METALS], float], AfterValidator(_con
 
 
 class MeasuredSpectrum(Section):
-    """One measured file and the edge it holds."""
+    """One measured spectrum: its file, its edge, and how it is treated."""
 
     edge: EdgeName = Field(description="edge in the file")
-    technique: Technique = Field(description="XAS or EELS")
+    technique: Technique = Field(description="technique of the measurement")
     file: text.FilePath = Field(
-        description="beamline or microscope file, see docs/reading.md; from the run's folder"
+        description="beamline or microscope file (docs/reading.md); the path is relative to "
+        "the folder of the run"
     )
     column: ColumnNumber | str | None = Field(
         None,
-        description="intensity: a column's name, its number from 1, an expression of columns such "
-        'as ln(i0/itrans) or sum("roi*")/i0, or keys into a .json (intensity.0); null: from the '
-        "counters by their usual names",
+        description="intensity: the name of a column, its number counted from 1, an "
+        'expression of columns such as ln(i0/itrans) or sum("roi*")/i0, or keys '
+        "into a .json file (intensity.0); null: found by the usual names of "
+        "counters",
     )
     energy_column: ColumnNumber | str | None = Field(
-        None, description="energy column likewise; null: by its name, else the first"
+        None,
+        description="energies, given like `column`; null: found by name, otherwise the first "
+        "column",
     )
     reference_column: ColumnNumber | str | None = Field(
         None,
-        description="absorption of a foil or standard behind the sample, likewise; null: by its "
-        "usual name, else ln(itrans/irefer)",
+        description="absorption of a foil or standard behind the sample, given like `column`; "
+        "null: found by its usual name, otherwise ln(itrans/irefer)",
     )
     scan: ColumnNumber | str | None = Field(
-        None, description="which of several scans or regions in the file: number from 1, or title"
+        None,
+        description="scan or region of a file with several: its number counted from 1, or its "
+        "title",
     )
     group: ColumnNumber | str | None = Field(
-        None, description="which group of an Athena project, NeXus file or workbook, likewise"
+        None, description="group of an Athena project, NeXus file or workbook, given like `scan`"
     )
     signal: ColumnNumber | str | None = Field(
-        None, description="which signal of a microscope file, likewise"
+        None, description="signal of a microscope file, given like `scan`"
     )
     mono_d_angstrom: (
         Annotated[float, Between(0.1, 100, "from silicon's high orders to multilayers")] | None
     ) = Field(
         None,
-        description="spacing of the monochromator's planes, for a file of angles; null: as the "
-        "file says",
+        description="lattice spacing of the monochromator, for a file of angles; null: taken "
+        "from the file",
     )
     mono_steps_per_degree: Annotated[float, Between(1, 1e9, "encoders have 1e3 to 1e7")] | None = (
-        Field(None, description="of its encoder, for a file of steps; null: as the file says")
+        Field(
+            None,
+            description="resolution of the monochromator's encoder, for a file of encoder steps; "
+            "null: taken from the file",
+        )
     )
     energy_unit: Literal["eV", "keV"] | None = Field(
-        None, description="unit of the file's energies; null: as the file says, else eV"
+        None,
+        description="unit of the energies in the file; null: taken from the file, otherwise eV",
     )
     axis_range: tuple[Energy, Energy] | None = Field(
-        None, description="first and last energy of a file that holds none"
+        None, description="first and last energy, for a file without energies"
     )
     energy_scale: Annotated[
         float, Between(1e-4, 1e4, "channels, keV and eV are not further apart")
-    ] = Field(1.0, description="true energy = scale * energy + offset")
-    energy_offset_ev: Energy = Field(0.0, description="see energy_scale, after the unit")
+    ] = Field(1.0, description="scale of the energy axis: true energy = scale * energy + offset")
+    energy_offset_ev: Energy = Field(
+        0.0, description="offset of the energy axis, applied after the unit; see energy_scale"
+    )
     reference_peaks: list[tuple[Energy, Energy]] = Field(
         [],
         max_length=100,
-        description="[peak in the file, true energy] in eV, two or more: scale and offset",
+        description="two or more pairs [peak in the file, true energy] in eV, from which "
+        "scale and offset are derived",
     )
     crop_ev: tuple[Energy, Energy] | None = Field(
-        None, description="part of a file with several edges to take, true energies"
+        None, description="energy range (true energies) to use of a file with several edges"
     )
     background: Literal["mean", "line", "power_law"] | None = Field(
         None,
-        description="taken off below the edge: power_law of raw EELS, line, or mean of what is off "
-        "already; null: line of XAS that has a pre-edge, else mean",
+        description="background model fitted below the edge: power_law (raw EELS), line, or "
+        "mean (background already subtracted); null: line for XAS with a "
+        "pre-edge, otherwise mean",
     )
     background_window_ev: tuple[Energy, Energy] | None = Field(
-        None, description="where it is fitted, true energies; null: up to 40 eV below the window"
+        None,
+        description="energy range (true energies) of the background fit; null: up to 40 eV "
+        "below the window of the edge",
     )
     low_loss: text.FilePath | None = Field(
         None,
-        description="file with the zero-loss peak: plural scattering is taken out; of dual EELS "
-        "the same file",
+        description="file with the zero-loss peak, used to remove plural scattering; for dual "
+        "EELS the same file",
     )
     low_loss_signal: ColumnNumber | str | None = Field(
-        None, description="which of its signals; null: the one that covers 0 eV"
+        None, description="signal of the low-loss file; null: the one that covers 0 eV"
     )
     mode: Literal["TEY", "TFY", "PFY", "HERFD", "transmission"] | None = Field(
-        None, description="how XAS was detected"
+        None, description="detection mode of XAS"
     )
-    beam_kv: BeamKv | None = Field(None, description="of EELS; null: as the file says")
+    beam_kv: BeamKv | None = Field(
+        None, description="acceleration voltage of EELS; null: taken from the file"
+    )
 
     @model_validator(mode="after")
     def _axis_given_once(self) -> MeasuredSpectrum:
         if self.reference_peaks and (self.energy_scale, self.energy_offset_ev) != (1.0, 0.0):
             raise ValueError(
-                "scale or offset are given too|drop energy_scale and energy_offset_ev"
+                "energy_scale or energy_offset_ev is given as well|drop both of them"
                 "|reference_peaks"
             )
         if len({found for found, _ in self.reference_peaks}) == 1:
-            raise ValueError("one peak makes no line|give two or more|reference_peaks")
+            raise ValueError("one peak does not define a line|give two or more|reference_peaks")
         if sum(part is not None for part in (self.scan, self.group, self.signal)) > 1:
             raise ValueError("one part of a file is meant|give scan, group or signal|scan")
         for key in ("crop_ev", "background_window_ev", "axis_range"):
@@ -134,28 +153,39 @@ class MeasuredSpectrum(Section):
 
 
 class Sample(Section):
-    """What was measured on one specimen."""
+    """The measured spectra of one specimen."""
 
-    name: Name = Field(description="results/<name>/inference/<sample>.csv")
-    spectra: list[MeasuredSpectrum] = Field(min_length=1, description="one entry an edge")
+    name: Name = Field(
+        description="name of the sample; predictions are in results/<name>/inference/<sample>.csv"
+    )
+    spectra: list[MeasuredSpectrum] = Field(
+        min_length=1, description="measured spectra, one entry per edge"
+    )
     composition: Composition = Field(
-        {}, description="atoms per formula unit where known: drawn as truth, used by the fit"
+        {},
+        description="atoms per formula unit as far as known: shown as the true value and used "
+        "by the fit of the energy shift",
     )
     series: Name | None = Field(
-        None, description="samples drawn together against their voltage; null: none"
+        None,
+        description="name of the series in which the sample is drawn against its voltage; "
+        "null: none",
     )
-    voltage: Voltage | None = Field(None, description="against Li, of a sample in a series")
+    voltage: Voltage | None = Field(
+        None, description="voltage against Li, for a sample of a series"
+    )
     aligned_with: Name | None = Field(
         None,
-        description="sample whose fitted energy shifts this one takes; null: in a series the one "
-        "at open circuit, else its own fit",
+        description="sample whose fitted energy shifts are used; null: the sample at open "
+        "circuit of the same series, otherwise a fit of its own",
     )
 
 
 def _aligned(samples: list[Sample]) -> list[Sample]:
-    """Samples of a series aligned with its first at open circuit, else at the lowest voltage.
+    """Align the samples of a series with the one at open circuit or at the lowest voltage.
 
-    One energy constant a series: a fit of its own would take a change of charge for a shift.
+    There is one energy constant per series, because a separate fit of each sample would absorb
+    the change of charge into the energy shift.
     """
     by_series: dict[str, list[Sample]] = {}
     for sample in (s for s in samples if s.series):
@@ -175,76 +205,103 @@ def _aligned(samples: list[Sample]) -> list[Sample]:
 
 
 class SpectrumSeries(MeasuredSpectrum):
-    """One edge followed through a charge: each spectrum becomes a sample, the first is pristine."""
+    """One edge measured at several states of charge; the first spectrum is the pristine one."""
 
-    name: Name = Field(description="samples are called <name>-01, <name>-02, ..")
+    name: Name = Field(
+        description="name of the series; its samples are called <name>-01, <name>-02, .."
+    )
     file: text.FilePath = Field(
-        description="one file with all spectra, or a pattern (scan_*.xdi) of files with one each"
+        description="one file with all spectra, or a pattern (scan_*.xdi) of files with one "
+        "spectrum each"
     )
     columns: list[ColumnNumber | str] | None = Field(
-        None, min_length=1, description="spectra in the file as of `column`; null: all there are"
+        None,
+        min_length=1,
+        description="spectra in the file, given like `column`; null: all spectra in the file",
     )
     voltages: list[Voltage | None] | None = Field(
-        None, description="against Li, one a spectrum, null at open circuit; null: by their number"
+        None,
+        description="voltage against Li per spectrum, null at open circuit; null: spectra are "
+        "numbered",
     )
     composition: Composition = Field(
         {"Li": 1.0}, description="atoms per formula unit in the first spectrum, as far as known"
     )
     aligned_with: Name | None = Field(
-        None, description="sample that fixes the energy constant; null: the first of the series"
+        None, description="sample that fixes the energy shift; null: the first of the series"
     )
 
 
 class Image(Section):
     """An EELS spectrum image and the edges that are read in it, pixel by pixel."""
 
-    name: Name = Field(description="results/<name>/images/<image>.nc")
-    file: text.FilePath = Field(description=".dm3 .dm4 .hspy .emd, from the run's folder")
+    name: Name = Field(
+        description="name of the image; maps are in results/<name>/images/<image>.nc"
+    )
+    file: text.FilePath = Field(
+        description="spectrum image (.dm3, .dm4, .hspy, .emd); the path is relative to the "
+        "folder of the run"
+    )
     energy_scale: Annotated[
         float, Between(1e-4, 1e4, "channels, keV and eV are not further apart")
-    ] = Field(1.0, description="true energy = scale * energy + offset")
-    energy_offset_ev: Energy = Field(0.0, description="see energy_scale")
+    ] = Field(1.0, description="scale of the energy axis: true energy = scale * energy + offset")
+    energy_offset_ev: Energy = Field(0.0, description="offset of the energy axis; see energy_scale")
     reference_peaks: list[tuple[Energy, Energy]] = Field(
         [],
         max_length=100,
-        description="[peak in the file, true energy] in eV, two or more: scale and offset",
+        description="two or more pairs [peak in the file, true energy] in eV, from which "
+        "scale and offset are derived",
     )
     edges: Annotated[list[EdgeName], Unique] = Field(min_length=1, description="edges to read")
     background_ev: Annotated[
         float, Between(10, 1000, "the power law is fitted to what is below the edge")
-    ] = Field(40.0, description="length of the power-law fit below each edge's window")
+    ] = Field(
+        40.0,
+        description="length of the energy range below each edge in which the power law is fitted",
+    )
     components: Annotated[int, Between(1, 1000, "more than that are noise")] | None = Field(
-        None, description="principal components kept against noise; null: no denoising"
+        None,
+        description="number of principal components that are kept to reduce noise; null: no "
+        "denoising",
     )
     low_loss: text.FilePath | None = Field(
-        None, description="file with the zero-loss peak: plural scattering is taken out"
+        None, description="file with the zero-loss peak, used to remove plural scattering"
     )
 
 
 class Infer(Section):
-    """What is read with the trained models."""
+    """Measured spectra to read with the trained models."""
 
-    confidence: float = Field(0.9, gt=0.5, lt=1, description="level of the conformal intervals")
-    samples: Annotated[list[Sample], AfterValidator(_aligned)] = Field(
-        [], description="measured samples; held-out parents come free"
+    confidence: float = Field(
+        0.9, gt=0.5, lt=1, description="confidence level of the conformal intervals"
     )
-    series: list[SpectrumSeries] = Field([], description="samples that one entry stands for")
+    samples: Annotated[list[Sample], AfterValidator(_aligned)] = Field(
+        [],
+        description="measured samples; structures of held-out parents are always read in addition",
+    )
+    series: list[SpectrumSeries] = Field(
+        [], description="series of measured spectra; each spectrum becomes a sample"
+    )
     samples_file: text.FilePath | None = Field(
         None,
-        description="a .yaml with more `samples`, `series` and `images`, their files counted from "
-        "data_folder; what is not there is left out",
+        description="a .yaml file with more `samples`, `series` and `images`; their paths are "
+        "relative to data_folder, and entries whose files are missing are left "
+        "out",
     )
     data_folder: text.FilePath | None = Field(
-        None, description="see samples_file; null: $COREFUSE_DATA, else data, filled by `download`"
+        None,
+        description="folder of the files named in samples_file; null: $COREFUSE_DATA, "
+        "otherwise `data`, which `snakemake download` fills",
     )
     images: list[Image] = Field([], description="measured EELS spectrum images")
     max_shift_ev: Annotated[
         float, Between(0, 50, "every 0.1 eV is tried; correct an axis that is further off")
     ] = Field(
         3.0,
-        description="bound of the energy shift fitted to the simulated spectra, whose constants "
-        "are good to 1 to 3 eV; a fit that ends there is not trusted",
+        description="largest energy shift that is fitted between measured and simulated "
+        "spectra, whose calibration is accurate to 1 to 3 eV; a fit that ends at "
+        "this bound is not trusted",
     )
     max_extra_fwhm_ev: Annotated[float, Between(0, 20, "a broader edge has no shape")] = Field(
-        2.0, description="bound of the Gaussian width fitted likewise; 0: none"
+        2.0, description="largest Gaussian width (FWHM) that is fitted in addition; 0: none"
     )

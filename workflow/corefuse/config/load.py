@@ -147,7 +147,7 @@ def _as_input_error(error: ErrorDetails, file: str | Path, above: list[str]) -> 
         close = difflib.get_close_matches(where[-1], known, n=1)
         fix = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
         if where == ["engines"]:
-            fix = "an engine's keys stand in simulation.<engine>: simulation.fdmnes.command"
+            fix = "keys of an engine belong to simulation.<engine>: simulation.fdmnes.command"
         return InputError(file, key, f"unknown key {where[-1]!r}", fix)
     if error["type"] == "missing":
         return InputError(file, key, "missing key", f"add {where[-1]}: see config/README.md")

@@ -12,10 +12,10 @@ from corefuse.core.section import Section
 
 
 class Report(Section):
-    """Looks of the report."""
+    """Title and resolution of the report."""
 
     title: Annotated[text.Line, Field(max_length=200)] = Field(
-        "corefuse", description="headline of the report"
+        "corefuse", description="title of the report"
     )
     png_dpi: Annotated[int, Between(50, 1200, "no printer resolves more")] = Field(
         150, description="resolution of the PNG figures"

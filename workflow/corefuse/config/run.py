@@ -23,7 +23,7 @@ from corefuse.core.vocabulary import Name
 class Config(Section):
     """A whole run."""
 
-    name: Name = Field(description="results go to results/<name>")
+    name: Name = Field(description="name of the run; results are in results/<name>")
     structures: Structures
     simulation: Simulation
     spectra: Spectra
@@ -68,10 +68,10 @@ class Config(Section):
 
 @cache
 def model() -> type[Config]:
-    """:class:`Config`, with a section for each engine that brings its ``Settings`` in its file.
+    """:class:`Config` with the ``Settings`` of every engine that defines them in its own file.
 
-    The sections of the engines that come with corefuse stand here, since to import an engine takes
-    a second that no job should pay.
+    The sections of the built-in engines are in this package, because importing an engine takes
+    about a second.
     """
     own = {
         name: getattr(importlib.import_module(f"corefuse.engines.{name}"), "Settings", Section)
@@ -154,7 +154,7 @@ def _check_samples(samples: list[Sample], known: list[str]) -> None:
         for k, modality in enumerate(measured):
             if modality in measured[:k]:
                 raise ValueError(
-                    f"{modality} stands there twice|give each edge one file|{key}.spectra"
+                    f"{modality} is listed twice|give one file per edge and technique|{key}.spectra"
                 )
             if modality not in known:
                 raise ValueError(

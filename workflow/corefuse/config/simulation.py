@@ -37,42 +37,49 @@ EngineName = Literal[ENGINES]  # type: ignore[valid-type]
 
 
 class Sites(Section):
-    """Which sites an engine that works site by site computes, and in which batches."""
+    """Sites that an engine with one run per site computes, and their batches."""
 
     select: Literal["all", "inequivalent", "near_defects"] = Field(
         "inequivalent",
-        description="all; one of each set of symmetry-equivalent sites; or the nearest to each "
-        "defect and a sample of the rest",
+        description="sites to compute: all; one of each set of symmetry-equivalent sites; or "
+        "those nearest to each defect and a sample of the others",
     )
     symmetry_tolerance_angstrom: Annotated[float, Between(1e-5, 1, "half a bond is 1 A")] = Field(
-        0.05, description="inequivalent: how far an atom may be from its symmetric place"
+        0.05,
+        description="for `inequivalent`: largest distance of an atom from its symmetric position",
     )
-    nearest: SiteCount = Field(6, description="near_defects: sites of an edge kept at each defect")
-    sample: SiteCount = Field(4, description="near_defects: seeded sample of the other sites")
-    seed: Seed = Field(1, description="near_defects: seed of that sample")
+    nearest: SiteCount = Field(
+        6, description="for `near_defects`: number of sites per edge that are kept at each defect"
+    )
+    sample: SiteCount = Field(
+        4, description="for `near_defects`: size of the random sample of the other sites"
+    )
+    seed: Seed = Field(1, description="for `near_defects`: seed of that sample")
     sites_per_job: SiteCount = Field(
-        24, description="sites of one structure that one job computes, one after the other"
+        24, description="number of sites of one structure that one job computes in sequence"
     )
 
 
 class Simulation(Section):
-    """Which engine computes which edge, and how."""
+    """The engine of each edge and the settings of each engine."""
 
     edges: dict[EdgeName, EngineName] = Field(
-        min_length=1, description="edge: engine that computes it"
+        min_length=1, description="engine that computes each edge"
     )
     core_hole: dict[EdgeName, CoreHole] = Field(
         {},
-        description="edge of gpaw: none (one run for all sites), half or full (one run a site)",
+        description="core hole per edge of gpaw: none (one run for all sites), half or full "
+        "(one run per site)",
     )
     stored: Annotated[text.FilePath, AfterValidator(found)] | None = Field(
         None,
-        description="folder of finished structures and simulations "
-        "(`python -m corefuse.simulate.stored`), taken where they are the very ones asked for",
+        description="folder of finished structures and simulations (see `python -m "
+        "corefuse.simulate.stored`); a stored result is used if it is exactly the "
+        "one that the config asks for",
     )
     stored_only: bool = Field(
         False,
-        description="leave out structures that are not finished there: none is computed",
+        description="whether structures that are not stored are left out instead of computed",
     )
     sites: Sites = Sites()
     gpaw: Gpaw = Gpaw()
@@ -89,7 +96,7 @@ class Simulation(Section):
         return out
 
     def settings(self, engine: str) -> dict[str, Any]:
-        """An engine's own section as plain data; that of core holes is GPAW's and the holes."""
+        """The section of an engine as plain data; for core holes, that of GPAW and the holes."""
         if engine == HOLE_ENGINE:
             holes = {e: h for e, h in self.core_hole.items() if h != "none"}
             return self.gpaw.model_dump(mode="json") | {"core_hole": holes}

@@ -16,7 +16,7 @@ class TechniqueSettings(Section):
     """One way to measure: its instrument width and the edges taken with it."""
 
     gaussian_fwhm_ev: Annotated[float, Between(0.001, 100, "a broader edge has no shape")] = Field(
-        description="instrument width, full width at half max"
+        description="instrument width, full width at half maximum"
     )
     edges: Annotated[list[EdgeName], Unique] = Field(
         min_length=1, description="edges simulated for this technique"
@@ -27,13 +27,13 @@ class Spectra(Section):
     """From unbroadened site spectra to calibrated, normalised edges."""
 
     techniques: dict[Technique, TechniqueSettings] = Field(
-        min_length=1, description="technique: its width and edges"
+        min_length=1, description="instrument width and edges per technique"
     )
     final_state_lorentzian_fwhm_per_ev: Annotated[
         float, Between(0, 5, "a width that grows faster leaves no continuum")
-    ] = Field(0.1, description="growth of the lifetime width with energy above the edge")
+    ] = Field(0.1, description="increase of the lifetime width (FWHM) per eV above the edge")
     l2_extra_lorentzian_fwhm_ev: WidthEv = Field(
-        0.4, description="Coster-Kronig width of L2 on top of the tabulated one"
+        0.4, description="Coster-Kronig width (FWHM) of L2, added to the tabulated core-hole width"
     )
 
     def modalities(self) -> list[str]:

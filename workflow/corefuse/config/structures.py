@@ -23,14 +23,20 @@ GRADES: dict[str, dict[str, float]] = {
 
 
 class Defect(Section):
-    """Point defects put into one cell; all zero is the pristine cell."""
+    """Point defects of one cell; the pristine cell has none."""
 
-    oxygen_vacancies: Defects = Field(0, description="oxygen atoms removed")
+    oxygen_vacancies: Defects = Field(0, description="number of oxygen atoms removed")
     vacancy_next_to: Metal | None = Field(
-        None, description="element in the first shell of every vacancy; null: any oxygen"
+        None,
+        description="element that must be in the first shell of every vacancy; null: any "
+        "oxygen atom may be removed",
     )
-    antisite_pairs: Defects = Field(0, description="Li and Ni atoms that change places")
-    excess_ni: Defects = Field(0, description="Li-layer sites filled by Ni, Li lost")
+    antisite_pairs: Defects = Field(
+        0, description="number of Li and Ni atoms that exchange their sites"
+    )
+    excess_ni: Defects = Field(
+        0, description="number of Li sites occupied by additional Ni; the Li is removed"
+    )
 
     @property
     def label(self) -> str:
@@ -47,36 +53,56 @@ class Relaxation(Section):
 
     fmax_ev_per_angstrom: Annotated[
         float, Between(1e-4, 10, "CHGNet's forces are good to 0.06 eV/A")
-    ] = Field(0.05, description="largest force left")
-    max_steps: Steps = Field(150, description="LBFGS steps before it is called unrelaxed")
+    ] = Field(0.05, description="largest force at which a relaxation ends")
+    max_steps: Steps = Field(
+        150,
+        description="largest number of LBFGS steps; a structure that needs more counts as not "
+        "relaxed",
+    )
     rattle_angstrom: Annotated[float, Between(0, 0.5, "more breaks bonds")] = Field(
-        0.02, description="seeded noise before relaxing"
+        0.02,
+        description="standard deviation of the seeded random displacements before a relaxation",
     )
 
 
 class Series(Section):
-    """One composition: every decoration x every Li content x every defect."""
+    """One composition: all combinations of its arrangements, Li contents and defects."""
 
     grade: Name = Field(description=f"{', '.join(GRADES)}, or any name with a stoichiometry")
     stoichiometry: dict[Metal, Annotated[float, Field(gt=0, le=1)]] | None = Field(
-        None, description="metal fractions that add to 1, for a grade of your own"
+        None, description="metal fractions that add to 1, for a grade that is not listed"
     )
     formula_units: FormulaUnits | None = Field(
-        None, description="LiMO2 units in the cell (4 atoms each); null: the section's"
+        None,
+        description="number of LiMO2 units in the cell (4 atoms each); null: the value of the "
+        "section",
     )
-    decorations: Decorations = Field(1, description="arrangements of the metals, one parent each")
+    decorations: Decorations = Field(
+        1, description="number of arrangements of the metals; each one is a parent"
+    )
     decoration: Annotated[int, Between(0, 999, "decorations count from 0")] | None = Field(
-        None, description="one arrangement alone, counted from 0; null: the first decorations"
+        None,
+        description="number of a single arrangement to build, counted from 0; null: the first "
+        "`decorations` ones",
     )
     li_content: list[float] = Field(
-        [1.0], min_length=1, max_length=200, description="Li per formula unit left in the Li layer"
+        [1.0],
+        min_length=1,
+        max_length=200,
+        description="Li contents per formula unit that remain in the Li layer",
     )
     li_ordering: Literal["ewald", "chgnet", "random"] = Field(
-        "ewald", description="how the Li sites to empty are chosen"
+        "ewald",
+        description="criterion that selects which Li sites are emptied: lowest Ewald energy, "
+        "lowest CHGNet energy, or random",
     )
-    defects: list[Defect] = Field([Defect()], min_length=1, description="each entry makes one cell")
+    defects: list[Defect] = Field(
+        [Defect()],
+        min_length=1,
+        description="defects; each entry makes one cell for every Li content and arrangement",
+    )
     relaxation: Relaxation | None = Field(
-        None, description="how its cells are relaxed; null: the section's"
+        None, description="relaxation settings of this series; null: those of the section"
     )
 
     def metals(self) -> dict[str, float]:
@@ -124,26 +150,35 @@ class OwnStructures(Section):
 
     file: str = Field(
         min_length=1,
-        description="file (CIF, POSCAR, XYZ with many frames, pymatgen or ASE JSON), pattern or "
-        "folder of such files, or a table `id, file, group, <labels>` (.csv)",
+        description="file (CIF, POSCAR, XYZ with any number of frames, pymatgen or ASE JSON), "
+        "pattern or folder of such files, or a table `id, file, group, <labels>` "
+        "(.csv)",
     )
     relax: Literal["none", "ions", "cell"] = Field(
-        "none", description="what CHGNet relaxes: nothing, the ions, or ions and cell"
+        "none", description="what CHGNet relaxes: nothing, the ions, or the ions and the cell"
     )
     group: Name | None = Field(
         None,
-        description="group that is never split across folds; null: per file and composition",
+        description="group that is never split between training and test folds; null: one "
+        "group per file and composition",
     )
     moments: Literal["auto", "file", "chgnet"] | dict[str, float] = Field(
         "auto",
-        description="magnetic moments to start from (Bohr magnetons): those of the file, "
-        "CHGNet's, or one per element; auto: the file's where it has them, else CHGNet's",
+        description="initial magnetic moments (Bohr magnetons): those of the file, those of "
+        "CHGNet, or one value per element; auto: those of the file if it has any, "
+        "otherwise CHGNet's",
     )
     anions_per_formula_unit: float = Field(
-        2.0, gt=0, le=100, description="anions that contents are counted per, e.g. 2 for LiMO2"
+        2.0,
+        gt=0,
+        le=100,
+        description="number of anions per formula unit, to which contents refer, e.g. 2 for LiMO2",
     )
     formula_units: float | None = Field(
-        None, gt=0, le=1000, description="formula units in the cell; null: counted by anions"
+        None,
+        gt=0,
+        le=1000,
+        description="number of formula units in the cell; null: derived from the number of anions",
     )
     labels: dict[Name, float] = Field(
         {}, description="labels that replace or extend those counted from the cell"
@@ -153,26 +188,28 @@ class OwnStructures(Section):
 class Structures(Section):
     """Which crystals are built or read."""
 
-    seed: Seed = Field(1, description="seed of every random choice in this stage")
-    formula_units: FormulaUnits = Field(4, description="LiMO2 units in a cell, 4 atoms each")
+    seed: Seed = Field(1, description="seed of all random choices in this stage")
+    formula_units: FormulaUnits = Field(
+        4, description="number of LiMO2 units in a cell (4 atoms each)"
+    )
     relaxation: Relaxation = Relaxation()
     series: list[Series] = Field([], description="layered compositions to build")
-    files: list[OwnStructures] = Field([], description="structures of your own, from files")
+    files: list[OwnStructures] = Field([], description="structures read from files")
 
     @model_validator(mode="after")
     def _can_be_planned(self) -> Structures:
         number = sum(s.decorations * len(s.li_content) * len(s.defects) for s in self.series)
         if number > MOST_STRUCTURES:
             raise ValueError(
-                f"they ask for {number} structures|ask for at most {MOST_STRUCTURES} in one run: "
-                "every file of each is planned before the first is made|series"
+                f"{number} structures are asked for|ask for at most {MOST_STRUCTURES} in one run: "
+                "all of their files are planned before the first is made|series"
             )
         return self
 
     @model_validator(mode="after")
     def _fits_the_cell(self) -> Structures:
         if not self.series and not self.files:
-            raise ValueError("no structure is asked for|give series, files or both|series")
+            raise ValueError("no structures are asked for|give series, files or both|series")
         for i, series in enumerate(self.series):
             try:
                 check_series_fits(series, series.formula_units or self.formula_units)
@@ -221,7 +258,7 @@ def _check_defect_fits(series: Series, defect: Defect, formula_units: int, n_li:
         raise ValueError(f"{defect.label} removes all oxygen|use fewer oxygen_vacancies")
     if defect.vacancy_next_to and defect.vacancy_next_to not in series.metals():
         raise ValueError(
-            f"{series.grade} has no {defect.vacancy_next_to} for a vacancy to be next to"
+            f"{series.grade} contains no {defect.vacancy_next_to}, so no vacancy can be next to it"
             f"|use one of {', '.join(series.metals())}"
         )
 

@@ -15,24 +15,29 @@ from corefuse.core.vocabulary import TARGETS, Name, Target
 class Train(Section):
     """Targets, modality subsets and the nested, grouped cross-validation."""
 
-    seed: Seed = Field(1, description="seed of folds, search and bootstrap")
+    seed: Seed = Field(1, description="seed of folds, hyperparameter search and bootstrap")
     targets: Annotated[list[Target], Unique] = Field(
-        list(TARGETS), min_length=1, description="what is predicted"
+        list(TARGETS), min_length=1, description="quantities to predict"
     )
     subsets: dict[Name, Literal["each", *TECHNIQUES] | list[str]] = Field(
         {"each": "each", "XAS": "XAS", "EELS": "EELS", "all": ["all"]},
-        description="name: `each` (one model per modality), a technique, [all], or modality ids; "
-        "Li K, which is measured under M2,3 of the metals, is used only where it is named",
+        description="subsets of modalities by name: `each` (one model per modality), a "
+        "technique, [all], or modality ids; Li K, which overlaps with M2,3 of the "
+        "metals, is used only if it is named",
     )
-    outer_folds: Folds = Field(5, description="grouped folds that are scored")
-    inner_folds: Folds = Field(3, description="grouped folds that optuna tunes on")
+    outer_folds: Folds = Field(5, description="number of grouped folds that are scored")
+    inner_folds: Folds = Field(
+        3, description="number of grouped folds for the hyperparameter search"
+    )
     trials: Annotated[int, Between(1, 10_000, "each one trains a model")] = Field(
-        20, description="optuna trials of each search"
+        20, description="number of optuna trials per search"
     )
     max_trees: Annotated[int, Between(10, 20_000, "models are kept in memory")] = Field(
-        300, description="upper end of the number of trees"
+        300, description="largest number of trees"
     )
     bootstrap: Annotated[
         int, Between(100, 100_000, "fewer give no interval, more the same one")
-    ] = Field(1000, description="resamples of groups for the intervals")
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="level of the score intervals")
+    ] = Field(1000, description="number of bootstrap resamples of groups for the score intervals")
+    confidence: float = Field(
+        0.95, gt=0.5, lt=1, description="confidence level of the score intervals"
+    )

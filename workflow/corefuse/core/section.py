@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 def _no_repeats(values: list[Any]) -> list[Any]:
     for i, value in enumerate(values):
         if value in values[:i]:
-            raise ValueError(f"{value!r} stands there twice|drop one of them|")
+            raise ValueError(f"{value!r} is listed twice|drop one of them|")
     return values
 
 
