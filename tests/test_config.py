@@ -163,7 +163,7 @@ FAULTS = [
     (f"{SERIES}.stoichiometry", {"Ni": 0.5, "Co": 0.4}, "", "adds to 0.9", "add to 1"),
     (f"{SERIES}.stoichiometry", {"Ni": 1.5}, f"{SERIES}.stoichiometry.Ni", "1.5", "equal to 1"),
     ("structures.series.1", {"grade": "LiNiO2"}, "structures.series", "more than once", "drop"),
-    ("structures.series", [], "", "no structure is asked for", "series, files or both"),
+    ("structures.series", [], "", "no structures are asked for", "series, files or both"),
     # decorations
     (f"{SERIES}.decorations", 2, "", "LiNiO2 has one metal", "drop decorations"),
     ("structures.series.2.decorations", 9, "", "9 decorations, but Ni1Co1 has 3", "use 3 or a"),

@@ -175,7 +175,7 @@ def test_names_and_groups_are_unique(write, tmp_path):
 
 
 def test_a_run_needs_series_or_files():
-    with pytest.raises(ValueError, match="no structure is asked for"):
+    with pytest.raises(ValueError, match="no structures are asked for"):
         Structures()
 
 
