@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from corefuse.core.errors import InputError
+
+MOST_JSON_BYTES = 200_000_000
+AnySection = TypeVar("AnySection", bound=BaseModel)
 
 
 def check_regular(path: str | Path, most_bytes: int, key: str) -> None:
@@ -32,6 +38,18 @@ def regular_bytes(path: str | Path, most_bytes: int, key: str) -> bytes:
         return Path(path).read_bytes()
     except OSError as fault:
         raise _unreadable(path, key, fault) from None
+
+
+def validated(path: str | Path, section: type[AnySection], key: str, fix: str) -> AnySection:
+    """A JSON file as typed data; InputError names its first fault, see :func:`regular_bytes`."""
+    data = regular_bytes(path, MOST_JSON_BYTES, key)
+    try:
+        return section.model_validate_json(data, strict=True)
+    except ValidationError as err:
+        fault = err.errors()[0]
+        where = ".".join(map(str, fault["loc"])) or key
+        problem = fault["msg"].removeprefix("Value error, ")
+        raise InputError(path, where, problem, fix) from None
 
 
 def _unreadable(path: str | Path, key: str, fault: Exception) -> InputError:

@@ -8,8 +8,10 @@ import numpy as np
 from pydantic import Field, model_validator
 from scipy.ndimage import gaussian_filter1d
 
+from corefuse.core.bounds import Energy
 from corefuse.core.section import Section
 
+MOST_POINTS = 50_000  # of an axis; those of the edges have some hundreds
 EDGE_TOLERANCE_EV = 1e-6  # a border that is an axis point up to rounding counts as inside
 
 
@@ -25,13 +27,15 @@ class SpectrumError(ValueError):
 class EnergyGrid(Section):
     """A uniform axis, absolute eV, both ends included. Hashable, so kernels can be cached."""
 
-    start_ev: float
-    stop_ev: float
-    step_ev: float = Field(gt=0)
+    start_ev: Energy
+    stop_ev: Energy
+    step_ev: float = Field(gt=0, le=1000)
 
     @model_validator(mode="after")
     def _whole_steps(self) -> EnergyGrid:
         steps = (self.stop_ev - self.start_ev) / self.step_ev
+        if steps > MOST_POINTS:
+            raise ValueError(f"more than {MOST_POINTS} points|use a larger step|")
         if steps < 1 or abs(steps - round(steps)) > 1e-6:
             raise ValueError(
                 f"{self.start_ev:g} to {self.stop_ev:g} eV is not a whole number of steps of "

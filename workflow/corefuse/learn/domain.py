@@ -13,16 +13,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import Field, model_validator
 from sklearn.decomposition import PCA
 
 from corefuse.config import Section
 from corefuse.core.errors import InputError
 from corefuse.core.files import write_json
+from corefuse.core.inputs import validated
 from corefuse.core.spectrum import EnergyGrid
 from corefuse.learn.conformal import residual_quantile
 from corefuse.learn.matrix import blocks, columns, grids_of, matrix, row
@@ -65,21 +67,36 @@ class Judgement:
         return self.score <= self.threshold
 
 
+Number = Annotated[float, Field(ge=-1e12, le=1e12)]
+Positive = Annotated[float, Field(gt=0, le=1e12)]
+
+
 class Domain(Section):
     """The domain of one subset of modalities, as stored in ``models/domain/<subset>.json``."""
 
-    subset: str
-    grids: dict[str, EnergyGrid]
-    mean: list[float]
-    scale: list[float]
-    components: list[list[float]]
-    variances: list[float]
-    typical_distance: float
-    typical_residual: float
-    threshold: float
-    accepted: float
+    subset: str = Field(min_length=1, max_length=200)
+    grids: dict[str, EnergyGrid] = Field(min_length=1)
+    mean: list[Number]
+    scale: list[Positive]
+    components: list[list[Number]] = Field(max_length=1000)
+    variances: list[Positive]
+    typical_distance: Positive
+    typical_residual: Positive
+    threshold: float = Field(ge=0, le=1e6)
+    accepted: float = Field(gt=0, lt=1)
     threshold_is_largest: bool  # too few parents for the quantile: the largest left-out score
-    n_groups: int
+    n_groups: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Domain:
+        lengths = {len(self.mean), len(self.scale), *map(len, self.components)}
+        if lengths != {sum(len(grid.energies_ev) for grid in self.grids.values())}:
+            raise ValueError("its mean, scale, components and grids have different lengths")
+        if len(self.variances) != len(self.components):
+            raise ValueError(
+                f"{len(self.variances)} variances for {len(self.components)} components"
+            )
+        return self
 
     def judge(self, sample: Mapping[str, xr.DataArray], worst: int = 3) -> Judgement:
         """Score one sample and name the energies that disagree most."""
@@ -170,12 +187,10 @@ def load_domains(files: Iterable[str | Path]) -> dict[str, Domain]:
     """
     out = {}
     for path in map(Path, files):
-        try:
-            domain = Domain.model_validate_json(path.read_text())
-        except ValidationError as err:
-            first = err.errors()[0]
-            key = ".".join(map(str, first["loc"])) or "domain"
-            raise InputError(path, key, first["msg"], "train again") from None
+        domain = validated(path, Domain, "domain", "train again")
+        if domain.subset != path.stem:
+            found = f"it is the domain of {domain.subset}"
+            raise InputError(path, "subset", found, "put it where it belongs")
         out[domain.subset] = domain
     return out
 

@@ -6,9 +6,11 @@ than trees do. Trees are boosted on what the line leaves over.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from corefuse.core.section import Section
 
@@ -19,12 +21,21 @@ LOGISTIC_SLOPE = 4.0  # of the log-odds against the probability at one half
 Array = NDArray[np.float64]
 
 
+Number = Annotated[float, Field(ge=-1e12, le=1e12)]
+
+
 class Linear(Section):
     """``intercept`` plus ``weights`` times the features less their ``centre``, all (q,)."""
 
-    intercept: float
-    weights: list[float] = Field([], description="one per feature; none: the intercept alone")
-    centre: list[float] = Field([], description="mean of each feature")
+    intercept: Number
+    weights: list[Number] = Field([], description="one per feature; none: the intercept alone")
+    centre: list[Number] = Field([], description="mean of each feature")
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Linear:
+        if len(self.weights) != len(self.centre):
+            raise ValueError(f"{len(self.weights)} weights, but {len(self.centre)} centres")
+        return self
 
     def contributions(self, features: NDArray[np.floating]) -> Array:
         """What each feature (n, q) adds to the margin (n, q); a missing one adds nothing."""

@@ -16,14 +16,16 @@ import numpy as np
 import xarray as xr
 import xgboost as xgb
 from numpy.typing import NDArray
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, model_validator
 
 import corefuse
 from corefuse.core.errors import InputError
 from corefuse.core.files import atomic, write_json
+from corefuse.core.inputs import regular_bytes, validated
 from corefuse.core.section import Section
 from corefuse.core.spectrum import EnergyGrid
 from corefuse.core.targets import TARGET_TABLE
+from corefuse.learn import boosters
 from corefuse.learn.boosting import delivered
 from corefuse.learn.conformal import Platt
 from corefuse.learn.linear import Linear
@@ -31,15 +33,20 @@ from corefuse.learn.matrix import row
 from corefuse.learn.recipes import Recipe
 from corefuse.learn.scores import SELECTION_METRIC
 
+MOST_BOOSTER_BYTES = 500_000_000
+Finite = Annotated[float, Field(ge=-1e12, le=1e12)]
+Count = Annotated[int, Field(ge=0, le=10**9)]
+Residual = Annotated[float, Field(ge=0, le=1e6)]
+
 
 class Score(Section):
     """One cross-validated score and the baseline's; None where it is not known, see ``note``."""
 
-    value: float | None
-    ci_low: float | None
-    ci_high: float | None
+    value: Finite | None
+    ci_low: Finite | None
+    ci_high: Finite | None
     note: str = Field(description="why there is no interval, or what it lacks")
-    baseline: float | None = Field(description="score of the mean or prior on the same folds")
+    baseline: Finite | None = Field(description="score of the mean or prior on the same folds")
 
 
 def _in_the_table(name: str) -> str:
@@ -53,24 +60,40 @@ class Card(Section):
 
     target: Annotated[str, AfterValidator(_in_the_table)]
     kind: Literal["regression", "class"]
-    subset: str
+    subset: str = Field(min_length=1, max_length=200)
     grids: dict[str, EnergyGrid] = Field(min_length=1, description="modality: grid; column order")
     recipe: Recipe = Field(description="features made of the columns")
     linear: Linear = Field(description="what the booster's trees are added to")
-    n_features: int
+    n_features: Count
     parameters: dict[str, float] = Field(description="of the search, and the number of trees")
     choices: dict[str, str] = Field(description="how parameters, trees and threshold were chosen")
     calibration: Platt | None = Field(description="margin to probability, classes only")
-    residuals: dict[str, list[float]] = Field(description="group: absolute out-of-fold errors")
+    residuals: dict[str, Annotated[list[Residual], Field(min_length=1)]] = Field(
+        min_length=1, description="group: absolute out-of-fold errors"
+    )
     scores: dict[str, Score] = Field(description="metric: nested grouped cross-validation")
-    confidence: float = Field(description="level of the score intervals")
+    confidence: float = Field(gt=0.5, lt=1, description="level of the score intervals")
     not_learnable: str | None = Field(description="why the model is the mean of the data, if so")
-    n_samples: int
-    n_structures: int
-    n_groups: int
+    n_samples: Count
+    n_structures: Count
+    n_groups: Count
     dataset_sha256: str
     booster_sha256: str = ""
     versions: dict[str, str]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Card:
+        kind = TARGET_TABLE[self.target].kind
+        if self.kind != kind:
+            raise ValueError(f"{self.target} is a {kind}, not a {self.kind}")
+        if self.calibration and kind != "class":
+            raise ValueError(f"{self.target} is no class, so it has no calibration")
+        chosen_by = self.scores.get(SELECTION_METRIC[kind])
+        if chosen_by is None or chosen_by.value is None or chosen_by.baseline is None:
+            raise ValueError(f"its scores hold no {SELECTION_METRIC[kind]} with a baseline")
+        if len(self.linear.weights) not in (0, self.n_features):
+            raise ValueError(f"{len(self.linear.weights)} weights for {self.n_features} features")
+        return self
 
     @property
     def modalities(self) -> list[str]:
@@ -115,6 +138,7 @@ def save_model(folder: str | Path, model: Model) -> None:
     with atomic(path) as partial:
         model.booster.save_model(partial)
         digest = sha256(partial.read_bytes()).hexdigest()
+    boosters.trust(digest)
     card = model.card.model_copy(update={"booster_sha256": digest})
     write_json(path.with_suffix(".json"), card.model_dump(mode="json"))
 
@@ -128,9 +152,16 @@ def load_model(path: str | Path) -> Model:
         If the card is not valid, or the booster is not the one the card describes.
     """
     path = Path(path)
-    card = _load_card(path.with_suffix(".json"))
-    if sha256(path.read_bytes()).hexdigest() != card.booster_sha256:
+    if not path.with_suffix(".json").exists():
+        raise InputError(path, "card", "the model has no card", "train again")
+    card = validated(path.with_suffix(".json"), Card, "card", "train again")
+    if (card.target, card.subset) != (path.parent.name, path.stem):
+        found = f"it is the card of {card.target}/{card.subset}"
+        raise InputError(path.with_suffix(".json"), "target", found, "put it where it belongs")
+    content = sha256(regular_bytes(path, MOST_BOOSTER_BYTES, "booster")).hexdigest()
+    if content != card.booster_sha256:
         raise InputError(path, "booster_sha256", "not the file its card describes", "train again")
+    boosters.check(path, content)
     booster = xgb.Booster()
     booster.load_model(path)
     on_grids = card.recipe.size(card.grids)
@@ -152,14 +183,3 @@ def load_models(files: Iterable[str | Path]) -> dict[str, dict[str, Model]]:
     for model in map(load_model, files):
         out.setdefault(model.card.target, {})[model.card.subset] = model
     return out
-
-
-def _load_card(path: Path) -> Card:
-    try:
-        return Card.model_validate_json(path.read_text())
-    except FileNotFoundError:
-        raise InputError(path, "card", "the model has no card", "train again") from None
-    except ValidationError as err:
-        first = err.errors()[0]
-        key = ".".join(map(str, first["loc"])) or "card"
-        raise InputError(path, key, first["msg"], "train again") from None

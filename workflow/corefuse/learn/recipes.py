@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 from sklearn.decomposition import PCA
 
 from corefuse.core.section import Section
@@ -40,6 +40,15 @@ class Recipe(Section):
     mean: list[float] = Field([], description="of each bin and difference")
     scale: list[float] = Field([], description="standard deviation of each, one where it is zero")
     components: list[list[float]] = Field([], description="(component, bin or difference)")
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Recipe:
+        lengths = {len(self.mean), len(self.scale), *map(len, self.components)}
+        if len(lengths) > 1 or (self.name == "components") != bool(self.components):
+            raise ValueError("its mean, scale and components have different lengths")
+        if self.scale and min(self.scale) <= 0:
+            raise ValueError("a scale is not positive")
+        return self
 
     def size(self, grids: Mapping[str, EnergyGrid]) -> int:
         """Return the number of features made of spectra on these grids."""

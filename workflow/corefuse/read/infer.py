@@ -53,6 +53,12 @@ class Library:
         subsets = {subset for by_subset in models.values() for subset in by_subset}
         if missing := sorted(subsets - set(domains)):
             raise InputError("models", "domain", f"no domain for {missing[0]!r}", "train again")
+        for by_subset in models.values():
+            for subset, model in by_subset.items():
+                if model.card.grids != domains[subset].grids:
+                    where = f"{model.card.target}/{subset}"
+                    problem = "its energies are not those of its domain"
+                    raise InputError("models", where, problem, "take both from one training")
         return cls(models, domains)
 
 

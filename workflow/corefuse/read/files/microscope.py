@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from corefuse.core import hdf5_guard
+from corefuse.core.errors import InputError
+from corefuse.core.inputs import check_regular
 from corefuse.core.spectrum import SpectrumError
 from corefuse.read.files.headers import unit_of
 from corefuse.read.files.recorded import Recorded, SpatialAxis
@@ -23,6 +26,7 @@ PLUGINS = {
     ".emd": "emd",
     ".ser": "tia",
 }
+MOST_BYTES = 20_000_000_000
 NO_EELS = ("EDS", "CL", "DIFFRACTION", "HOLOGRAM")
 
 
@@ -34,6 +38,7 @@ def signals(path: Path) -> list[Recorded]:
     SpectrumError
         The file cannot be read, a package for it is missing, or it holds no spectrum.
     """
+    _check_inside(path)
     plugin = PLUGINS[path.suffix.lower()]
     reader = import_module(f"rsciio.{plugin}").file_reader  # slow, needed for these files only
     try:
@@ -61,6 +66,18 @@ def signals(path: Path) -> list[Recorded]:
         kinds = ", ".join(dict.fromkeys(_kind(s) for s in found)) or "nothing"
         raise SpectrumError(f"it holds no energy-loss spectrum, but {kinds}", "give another file")
     return spectra
+
+
+def _check_inside(path: Path) -> None:
+    """An HDF5 file (.hspy, .emd) takes nothing from other files, which the plug-ins would follow."""
+    try:
+        check_regular(path, MOST_BYTES, "file")
+        if hdf5_guard.is_hdf5(path):
+            hdf5_guard.check(path, "file")
+    except InputError as fault:
+        raise SpectrumError(fault.problem, fault.fix) from None
+    except OSError as err:
+        raise unreadable(err) from None
 
 
 def _is_spectrum(signal: dict[str, Any]) -> bool:
