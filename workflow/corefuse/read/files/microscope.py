@@ -69,7 +69,7 @@ def signals(path: Path) -> list[Recorded]:
 
 
 def _check_inside(path: Path) -> None:
-    """An HDF5 file (.hspy, .emd) takes nothing from other files, which the plug-ins would follow."""
+    """An HDF5 file (.hspy, .emd) must take nothing from other files: the plug-ins follow links."""
     try:
         check_regular(path, MOST_BYTES, "file")
         if hdf5_guard.is_hdf5(path):
