@@ -16,7 +16,7 @@ import numpy as np
 
 from corefuse.core.spectrum import SpectrumError
 from corefuse.read.files.recorded import Facts, Table
-from corefuse.read.files.text import MOST_BYTES
+from corefuse.read.files.text import MOST_UNPACKED
 
 _STRING = r"'((?:[^'\\]|\\.)*)'"
 _ITEM = re.compile(rf"{_STRING}|\[([^\]]*)\]|([^,\s()']+)")
@@ -31,7 +31,7 @@ def is_one(data: bytes) -> bool:
     return any(mark.encode() in start for mark in MARKS)
 
 
-def unpacked(data: bytes, most: int = MOST_BYTES) -> bytes:
+def unpacked(data: bytes, most: int = MOST_UNPACKED) -> bytes:
     """The first ``most`` bytes of what is packed in gzip; empty where it is broken."""
     try:
         return zlib.decompressobj(wbits=31).decompress(data, most)

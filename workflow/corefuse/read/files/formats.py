@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from corefuse.core import hdf5_guard
+from corefuse.core.errors import InputError
 from corefuse.core.spectrum import SpectrumError
 from corefuse.read.files import athena, excel, microscope, pf9809, tables, text
 from corefuse.read.files.recorded import Recorded, Table
-from corefuse.read.files.told import unreadable
 
 WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
 # Tables, signals, or a JSON text.
@@ -131,8 +132,9 @@ def loaded(path: Path, least: int = 2) -> Content:
     """
     try:
         state = path.stat()
-    except OSError as err:
-        raise unreadable(err) from None
+    except (OSError, ValueError):
+        text.content(path)  # says why
+        raise
     return _loaded(path, state.st_mtime_ns, state.st_size, least)
 
 
@@ -143,4 +145,9 @@ def _loaded(path: Path, modified_ns: int, size: int, least: int) -> Content:
         raise SpectrumError(
             "it has no two columns of numbers: it is empty", "give energy and intensity columns"
         )
+    if data.startswith(hdf5_guard.SIGNATURE):
+        try:
+            hdf5_guard.check(path, "file")
+        except InputError as fault:
+            raise SpectrumError(fault.problem, fault.fix) from None
     return detect(path, data).load(path, data, least)

@@ -21,8 +21,8 @@ SUFFIXES = (".h5", ".hdf5", ".hdf", ".nxs", ".nx", ".nexus")
 def tables(data: bytes) -> list[Table]:
     """Every group that holds an energy axis and columns of its length, each as a table.
 
-    External links, external storage and virtual data sets are not followed: they would read
-    other files.
+    Files with external links, external storage or virtual data sets are refused before, as
+    :mod:`corefuse.core.hdf5_guard` finds them.
 
     Raises
     ------
@@ -69,9 +69,6 @@ def _columns(group: h5py.Group) -> dict[str, h5py.Dataset]:
     """The one-dimensional data sets of numbers that are stored in the file itself."""
     out = {}
     for name in group:
-        link = group.get(name, getlink=True)
-        if isinstance(link, h5py.ExternalLink):
-            continue
         try:
             item = group[name]
         except (KeyError, OSError):  # a link that leads nowhere
@@ -94,8 +91,6 @@ def _inner(group: h5py.Group) -> h5py.Dataset | None:
 
 
 def _is_column(item: h5py.Dataset) -> bool:
-    if item.is_virtual or item.external:
-        return False
     return item.ndim == 1 and 2 <= item.size <= MOST_VALUES and item.dtype.kind in "iuf"
 
 

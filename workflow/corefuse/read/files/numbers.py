@@ -46,6 +46,15 @@ class Notation:
             return [f"{w}.{part}" for w, part in zip(cells[::2], cells[1::2], strict=True)]
         return cells
 
+    def values(self, line: str) -> list[float | None]:
+        """The numbers in the cells of a line; NaN and None as of :meth:`number`."""
+        if self.decimal == "." and not (self.thousands or self.split_decimals or "_" in line):
+            try:  # most lines of most files
+                return [float(cell) for cell in line.split(self.separator)]
+            except ValueError:
+                pass
+        return [self.number(cell) for cell in self.cells(line)]
+
     def number(self, cell: str) -> float | None:
         """The number in a cell; NaN where one is missing, None where it is none."""
         if self.thousands:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -84,11 +85,11 @@ def _any(lines: Sequence[str], notation: Notation, least: int) -> list[Table]:
 def _width(lines: Sequence[str], notation: Notation) -> int:
     """Number of columns of most rows."""
     widths: Counter[int] = Counter()
-    for line in lines:
+    for line in lines[:: max(1, len(lines) // MANY_LINES)]:
         if line.strip()[:1] not in ("", *COMMENT):
-            cells = notation.cells(line)
-            if cells and all(notation.number(cell) is not None for cell in cells):
-                widths[len(cells)] += 1
+            values = notation.values(line.strip())
+            if values and None not in values:
+                widths[len(values)] += 1
     return max(widths, key=lambda n: (widths[n] * min(n, 2), n), default=0)
 
 
@@ -96,7 +97,8 @@ def _blocks(
     lines: Sequence[str], notation: Notation, width: int
 ) -> tuple[list[_Block], list[tuple[int, str]]]:
     """Blocks of rows, and lines among the rows that are none, with their numbers."""
-    blocks: list[_Block] = [_Block()]
+    block = _Block()
+    blocks = [block]
     header: list[str] = []  # what may stand above the next block
     pending: list[tuple[int, str]] = []  # lines of text since the last row
     left_out: list[tuple[int, str]] = []
@@ -105,14 +107,18 @@ def _blocks(
         if not line:
             continue
         if line[0] in COMMENT:
-            if _NEW_SCAN.match(line) and blocks[-1].rows:
-                blocks.append(_Block())
+            if _NEW_SCAN.match(line) and block.rows:
+                block = _Block()
+                blocks.append(block)
                 header, pending = [], []
             header.append(line)
             continue
-        cells = notation.cells(line)
-        values = [notation.number(cell) for cell in cells]
-        if not _is_row(values, width, notation, bool(blocks[-1].rows)):
+        values = notation.values(line)
+        total = sum(values) if None not in values else math.nan
+        if block.rows and total == total and len(values) == width and not pending:
+            block.rows.append(values)  # most lines of most files
+            continue
+        if not _is_row(values, width, notation, bool(block.rows)):
             header.append(line)
             pending.append((number, line))
             continue
@@ -121,7 +127,6 @@ def _blocks(
                 f"line {number} has {len(values)} columns, not {width} ({shown(line)!r})",
                 "give every row the same columns",
             )
-        block = blocks[-1]
         if pending and 0 < len(block.rows) < PREAMBLE_ROWS:  # settings, and text below them
             header = block.header + header
             block = _Block()
@@ -134,11 +139,11 @@ def _blocks(
         if not block.rows:
             block.header = header
         header, pending = [], []
-        row = [np.nan if v is None else v for v in values]
-        block.rows.append(row + [np.nan] * (width - len(row)))
-        if np.isnan(row).any():
+        row = [math.nan if v is None else v for v in values] if None in values else values
+        block.rows.append(row if len(row) == width else row + [math.nan] * (width - len(row)))
+        if total != total:
             block.bad.append(number)
-    if blocks[-1].rows:
+    if block.rows:
         left_out += pending
     return [block for block in blocks if block.rows], left_out
 
@@ -150,7 +155,7 @@ def _is_row(
 
     Where a mark separates the cells the last ones may be missing.
     """
-    if not values or values[0] is None or np.isnan(values[0]):
+    if not values or values[0] is None or math.isnan(values[0]):
         return len(values) == width and sum(v is not None for v in values) == width > 1
     if len(values) == width:
         return True
@@ -210,10 +215,10 @@ def _first_row(lines: Sequence[str], notation: Notation) -> int | None:
         if line.strip()[:1] in ("", *COMMENT):
             run = 0
             continue
-        cells = notation.cells(line)
-        if all(notation.number(cell) is not None for cell in cells):
-            run = run + 1 if len(cells) == width else 1
-            width = len(cells)
+        values = notation.values(line.strip())
+        if values and None not in values:
+            run = run + 1 if len(values) == width else 1
+            width = len(values)
             if run == 2 * PREAMBLE_ROWS:
                 return i + 1 - run
         else:

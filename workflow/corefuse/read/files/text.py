@@ -7,10 +7,12 @@ import io
 import zipfile
 from pathlib import Path
 
+from corefuse.core import inputs
+from corefuse.core.errors import InputError
 from corefuse.core.spectrum import SpectrumError
-from corefuse.read.files.told import unreadable
 
-MOST_BYTES = 2 * 1024**3
+MOST_BYTES = 2_000_000_000
+MOST_UNPACKED = 200_000_000  # of an archive
 _CONTROL = bytes(set(range(32)) - {9, 10, 11, 12, 13, 27})
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -39,23 +41,17 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
 
 
 def content(path: Path) -> bytes:
-    """Everything in a file.
+    """Everything in a regular file of at most 2 GB.
 
     Raises
     ------
     SpectrumError
-        It cannot be read, is no regular file or is larger than 2 GB.
+        It cannot be read, is a folder or a device, or is larger.
     """
     try:
-        if path.exists() and not path.is_file():
-            raise SpectrumError("it is no file", "name a file in it")
-        if (size := path.stat().st_size) > MOST_BYTES:
-            raise SpectrumError(
-                f"it has {size / 1024**3:.1f} GB, more than 2 GB", "cut the spectrum out of it"
-            )
-        return path.read_bytes()
-    except OSError as err:
-        raise unreadable(err) from None
+        return inputs.regular_bytes(path, MOST_BYTES, "file")
+    except InputError as fault:
+        raise SpectrumError(fault.problem, fault.fix) from None
 
 
 def decoded(data: bytes) -> str:
@@ -88,11 +84,22 @@ def name_of(data: bytes) -> tuple[str, str] | None:
 
 
 def names_in_zip(data: bytes) -> list[str]:
-    """The members of a zip archive, none if it is broken."""
+    """The members of a zip archive, none if it is broken.
+
+    Raises
+    ------
+    SpectrumError
+        Unpacked it would be larger than 200 MB.
+    """
     try:
-        return zipfile.ZipFile(io.BytesIO(data)).namelist()
+        members = zipfile.ZipFile(io.BytesIO(data)).infolist()
     except (zipfile.BadZipFile, ValueError):
         return []
+    if sum(member.file_size for member in members) > MOST_UNPACKED:
+        raise SpectrumError(
+            f"unpacked it has more than {MOST_UNPACKED / 1e6:.0f} MB", "save the spectrum as .csv"
+        )
+    return [member.filename for member in members]
 
 
 def _utf16_without_mark(start: bytes) -> str | None:
