@@ -222,7 +222,8 @@ def _numbered(titles: list[str], wanted: str | int, kind: str) -> int:
     if isinstance(wanted, int) and 1 <= wanted <= len(titles):
         return wanted - 1
     same = [i for i, title in enumerate(titles) if title == wanted]
-    same = same or [i for i, title in enumerate(titles) if str(wanted).lower() in title.lower()]
+    if not same and isinstance(wanted, str):
+        same = [i for i, title in enumerate(titles) if wanted.lower() in title.lower()]
     if len(same) == 1:
         return same[0]
     raise SpectrumError(

@@ -12,6 +12,7 @@ LEAST_POINTS = 4  # on either side
 CLEAR = 5.0  # jump over its uncertainty
 SMALL_MOVE = 0.25  # of the largest relative jump: a beam that stays
 FULL_POINTS = 5  # highest counts side by side that are equal
+CONSTANT = 0.95  # of the points: a beam that somebody made up
 FULL_COUNTS = 1000.0  # few counts are equal by chance
 FLOOR_SHARE = 0.01  # of the highest counts: less comes near dark level
 DARK_SCATTER = 0.1  # relative scatter of counts at the floor
@@ -155,7 +156,7 @@ def ceiling(counts: np.ndarray, called: str) -> tuple[str, ...]:
     """Doubts about counts (n,) that stand at their highest value side by side."""
     there = counts[np.isfinite(counts)]
     top = there.max(initial=0.0)
-    if top < FULL_COUNTS or (there == top).mean() > 0.5:
+    if top < FULL_COUNTS or (there == top).mean() > CONSTANT:
         return ()
     edges = np.flatnonzero(np.diff(np.concatenate([[0], there == top, [0]])))
     longest = int(np.max(edges[1::2] - edges[::2], initial=0))

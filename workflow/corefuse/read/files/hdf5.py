@@ -9,13 +9,15 @@ import h5py
 import numpy as np
 
 from corefuse.core.spectrum import SpectrumError
+from corefuse.read.files.columns import role
 from corefuse.read.files.headers import is_energy
 from corefuse.read.files.recorded import Facts, Table
 
 MOST_VALUES = 20_000_000  # of one data set
 MOST_GROUPS = 2000  # looked through
 DEEPEST = 12
-SUFFIXES = (".h5", ".hdf5", ".hdf", ".nxs", ".nx", ".nexus")
+ABSORBED = "absorbed_beam"  # counts behind the sample or of its fluorescence, or absorption
+BEAMS = ("incoming_beam", "monitor", "i0", "I0")
 
 
 def tables(data: bytes) -> list[Table]:
@@ -95,6 +97,7 @@ def _is_column(item: h5py.Dataset) -> bool:
 
 
 def _table(group: h5py.Group) -> Table | None:
+    """A group with an energy axis as a table; None for one without."""
     found = _columns(group)
     axes = _axes(group, found)
     if not axes:
@@ -103,21 +106,54 @@ def _table(group: h5py.Group) -> Table | None:
     beside = [n for n in found if n not in axes and found[n].size == size]
     if not beside:
         return None
-    signal = group.attrs.get("signal")
-    signal = signal.decode() if isinstance(signal, bytes) else signal
-    if signal in beside and str(group.attrs.get("NX_class", "")).strip("b'") == "NXdata":
-        beside = [signal, *[n for n in beside if n != signal and _text_is_counter(n)]]
-    names = [*axes[:1], *beside]
-    values = np.column_stack([np.asarray(found[n][()], dtype=float) for n in names])
-    units = tuple(_text(found[n].attrs.get("units", "")) for n in names)
+    signal = _text(group.attrs.get("signal", ""))
+    if signal in beside:
+        beside = [signal, *[n for n in beside if n != signal and _is_counter(n)]]
+    chosen = {name: found[name] for name in [axes[0], *beside]}
+    names = ["energy" if is_energy(axes[0]) else axes[0], *beside]
+    if ABSORBED in names and "i0" not in [n.lower() for n in names]:
+        names, chosen = _with_beam(group, names, chosen, size)
+    values = np.column_stack([np.asarray(item[()], dtype=float) for item in chosen.values()])
+    units = tuple(_text(item.attrs.get("units", "")) for item in chosen.values())
     facts = Facts(d_angstrom=_scalar(group, "d_spacing"))
-    labels = ("energy", *beside) if is_energy(names[0]) else tuple(names)
-    return Table(values, labels, units, group.name or "/", facts)
+    return Table(values, tuple(names), units, group.name or "/", facts)
 
 
-def _text_is_counter(name: str) -> bool:
-    from corefuse.read.files.columns import role
+def _with_beam(
+    group: h5py.Group, names: list[str], chosen: dict[str, h5py.Dataset], size: int
+) -> tuple[list[str], dict[str, h5py.Dataset]]:
+    """NXxas keeps the beam in front of the sample in the entry's instrument, and says the mode."""
+    entry = group
+    while entry.name != "/" and _text(entry.attrs.get("NX_class", "")) != "NXentry":
+        entry = entry.parent
+    beam: h5py.Dataset | None = None
+    for inner in _groups(entry):
+        if (inner.name or "").rpartition("/")[2] in BEAMS:
+            item = _inner(inner)
+            if item is not None and _is_column(item) and item.size == size:
+                beam = item
+    if beam is None:
+        return names, chosen
+    mode = next((_string(g["mode"]) for g in _groups(entry) if _is_text(g.get("mode"))), "")
+    # Without a mode, which of both it is shows at the edge.
+    counts = "itrans" if "trans" in mode.lower() else "ifluor" if mode else "detector1"
+    renamed = [counts if name == ABSORBED else name for name in names]
+    beam_name = "detector0" if counts == "detector1" else "i0"
+    axis_name, *others = chosen
+    inner = {axis_name: chosen[axis_name], beam_name: beam} | {n: chosen[n] for n in others}
+    return [renamed[0], beam_name, *renamed[1:]], inner
 
+
+def _is_text(item: object) -> bool:
+    return isinstance(item, h5py.Dataset) and item.size == 1 and item.dtype.kind in "OSU"
+
+
+def _string(item: h5py.Dataset) -> str:
+    value = item[()]
+    return _text(np.ravel(value)[0] if np.ndim(value) else value)
+
+
+def _is_counter(name: str) -> bool:
     return role(name) not in (None, "energy")
 
 
@@ -145,18 +181,20 @@ def _text(value: object) -> str:
 
 
 def _without_copies(found: list[Table]) -> list[Table]:
-    """NeXus links one measurement into several groups: the first of equal tables is kept."""
+    """NeXus links one measurement into several groups: of those the largest table is kept."""
     out: list[Table] = []
     for table in found:
-        for other in out:
-            same = table.values.shape[0] == other.values.shape[0] and np.array_equal(
-                table.values[:, 0], other.values[:, 0]
-            )
-            if same and all(
-                any(np.array_equal(column, c, equal_nan=True) for c in other.values.T)
-                for column in table.values.T
-            ):
-                break
-        else:
-            out.append(table)
+        if any(_holds(other, table) for other in out):
+            continue
+        out = [*(other for other in out if not _holds(table, other)), table]
     return out
+
+
+def _holds(one: Table, other: Table) -> bool:
+    """Whether every column of the other table stands in this one."""
+    if len(one.values) != len(other.values):
+        return False
+    return all(
+        any(np.array_equal(column, own, equal_nan=True) for own in one.values.T)
+        for column in other.values.T
+    )

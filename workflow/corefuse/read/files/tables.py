@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import re
 from collections import Counter
@@ -131,7 +132,11 @@ def _blocks(
             header = block.header + header
             block = _Block()
             blocks.append(block)
-        elif block.rows and any(_is_header(text, notation, width) for _, text in pending):
+        elif (
+            block.rows
+            and any(_is_header(text, notation, width) for _, text in pending)
+            and not _goes_on(block.rows, values)
+        ):
             block = _Block()
             blocks.append(block)
         elif block.rows:
@@ -169,6 +174,18 @@ def _is_header(line: str, notation: Notation, width: int) -> bool:
     """Whether a line among the rows names the columns of a new block."""
     cells = notation.cells(line)
     return len(cells) == width and all(notation.number(cell) is None for cell in cells)
+
+
+def _goes_on(rows: list[list[float]], values: Sequence[float | None]) -> bool:
+    """Whether a row continues the ones above it in a column that rises or falls all along."""
+    for column, value in enumerate(values):
+        above = [row[column] for row in rows[-2 * PREAMBLE_ROWS :]]
+        steps = [b - a for a, b in itertools.pairwise(above)]
+        up = len(steps) > 1 and all(step > 0 for step in steps)
+        down = len(steps) > 1 and all(step < 0 for step in steps)
+        if value is not None and ((up and value > above[-1]) or (down and value < above[-1])):
+            return True
+    return False
 
 
 def _without_preamble(blocks: list[_Block]) -> list[_Block]:
