@@ -13,4 +13,5 @@ folder, digest = snakemake.config["aside"]["stored"], stored.structure_digest(sp
 with files.alone(target, digest) as made:
     if not (made or stored.found(target, f"structures/{target.name}", digest, folder)):
         build.write(target, build.make(spec))
-    kept.keep(target, digest)
+    if not build.read(target).properties.get("failed"):
+        kept.keep(target, digest)

@@ -19,7 +19,7 @@ from corefuse import engines
 from corefuse.config import Defect, Relaxation, Simulation, Sites
 from corefuse.core import files, rawdata
 from corefuse.core.errors import InputError, NotConvergedError
-from corefuse.plan import specs
+from corefuse.plan import out_of_time, specs
 from corefuse.simulate import limits as watch
 from corefuse.simulate import retries, sites
 
@@ -384,6 +384,8 @@ def test_a_site_that_ran_out_of_time_gets_more_when_the_limit_is_raised(run):
         raw, _ = run(engine, job=replace(run.job, settings={"time_limit_hours": hours}))
         assert (engine.ran.count(8), len(rawdata.failed_sites(raw))) == (tries, failed), hours
     assert engine.ran.count(7) == 1
+    marker = out_of_time.marker(run.folder / "sites", run.job.structure_id)
+    assert out_of_time.to_try_again(marker, {"time_limit_hours": 2.0}) == "1.0"
 
 
 BASE = {"edges": {"O K": "fdmnes", "Ni L2,3": "fdmnes"}, "core_hole": {}}

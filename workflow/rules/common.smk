@@ -22,7 +22,7 @@ from corefuse import config as cfg
 from corefuse.config import samples
 from corefuse.core import yaml_file
 from corefuse.core.places import own
-from corefuse.plan import checks, cluster, current, jobs, progress, running, specs
+from corefuse.plan import checks, cluster, current, jobs, out_of_time, progress, running, specs
 from corefuse.plan.paths import Paths
 
 CONFIG_FILE = str(workflow.configfiles[-1]) if workflow.configfiles else "--config"
@@ -162,6 +162,12 @@ def raw_of_others(w):
 def engine_env(w):
     """The environment of an engine: GPAW has one of its own."""
     return f"../../envs/{jobs.environment(w.engine)}.yaml"
+
+
+def more_time(w, folder):
+    """The time limit at which runs of a structure were ended, where the config allows more now."""
+    marker = out_of_time.marker(folder, w.structure_id)
+    return out_of_time.to_try_again(marker, C.simulation.settings(w.engine))
 
 
 MOST = cluster.limits(ask_slurm=workflow.is_main_process)

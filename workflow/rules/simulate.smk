@@ -31,6 +31,7 @@ rule simulate:
     params:
         section=engine_section,
         revision=lambda w: jobs.revision(w.engine),
+        more_time=lambda w: more_time(w, P(f"raw/{w.engine}")),
         shared=P("raw/{engine}/shared"),
     script:
         "../../scripts/simulate.py"
@@ -83,6 +84,7 @@ rule sites:
         section=engine_section,
         select=cfg.canonical(C.simulation.sites),
         revision=lambda w: jobs.revision(w.engine),
+        more_time=lambda w: more_time(w, P(f"raw/{w.engine}/sites/{w.structure_id}")),
         shared=P("raw/{engine}/shared"),
     script:
         "../../scripts/sites.py"

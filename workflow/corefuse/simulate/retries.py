@@ -18,6 +18,7 @@ from corefuse import engines
 from corefuse.core import files
 from corefuse.core.errors import NotConvergedError
 from corefuse.core.machine import MachineError, fault_of
+from corefuse.plan import out_of_time
 from corefuse.simulate import kept
 from corefuse.simulate import limits as watch
 
@@ -113,7 +114,11 @@ def simulate(
     if why:
         files.write_netcdf(path, engines.failed(engine, job, why).assign_attrs(about))
     shutil.rmtree(scratch, ignore_errors=True)
-    return files.read_netcdf(path)
+    raw = files.read_netcdf(path)
+    if limit := raw.attrs.get("time_limit_hours"):
+        marker = out_of_time.marker(path.parent, job.structure_id)
+        out_of_time.add(marker, float(limit))
+    return raw
 
 
 def keep(path: Path, request: str) -> None:
