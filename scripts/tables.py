@@ -1,7 +1,6 @@
 """Tables of the report: csv, json and raw attributes -> tables/*.html."""
 
 import json
-from pathlib import Path
 
 import pandas as pd
 
@@ -29,6 +28,6 @@ note = " ".join(
     ["Out-of-fold, over parents.", *(f"No model reads {m}: {unread[m]}." for m in unread)]
 )
 tables.write(out.metrics, metrics, "Scores", note)
-read = [pd.read_csv(p).assign(sample=Path(p).stem) for p in snakemake.input.inference]
+read = [pd.read_csv(p) for p in snakemake.input.inference]
 inferred = pd.concat(read) if read else pd.DataFrame()
 tables.write(out.inference, inferred, "Inference", "Prediction, interval, verdict.")

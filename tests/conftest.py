@@ -23,3 +23,11 @@ def shared(shared_if_there: Path | None) -> Path:
     if shared_if_there is None:
         pytest.skip(f"no {ROOT.parent / 'shared'}: reference data live outside the project")
     return shared_if_there
+
+
+@pytest.fixture(scope="session")
+def ni_k_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models folder of a small Ni K run."""
+    from ni_k_models import build
+
+    return build(ROOT, tmp_path_factory.mktemp("ni_k") / "models")

@@ -3,7 +3,6 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from corefuse.read.match import Match
 from corefuse.report import figures, tables
 
 ENERGY = np.arange(524, 556.1, 0.2)
@@ -148,20 +147,6 @@ def test_a_failed_site_is_named_with_all_of_its_reason_and_the_end_of_its_log(tm
 def test_tables_escape_what_files_say(tmp_path):
     tables.write(tmp_path / "t.html", pd.DataFrame({"reason": ["<script>x</script>"]}), "T")
     assert "<script>" not in (tmp_path / "t.html").read_text()
-
-
-def test_a_measured_edge_is_drawn_with_its_fit():
-    simulated = xr.concat([SPECTRA[n][MODALITY] for n in "abc"], "sample")
-    nearest = SPECTRA["a"][MODALITY].values
-    measured = SPECTRA["a"][MODALITY]
-    match = Match(0.4, -0.2, 0.12, True, ENERGY, nearest + 0.1 * (ENERGY > 540), nearest)
-    figure = figures.measured_and_simulated(measured, simulated, MODALITY, "notes", match)
-    left, right = figure.axes
-    assert "shift +0.4 eV, extra width -0.2 eV, at its bound" in right.get_title()
-    places = [line.get_xdata()[0] for line in right.lines[2:]]
-    assert len(places) == 3
-    assert min(places) >= 540
-    assert "O K XAS" in left.get_title()
 
 
 def test_equal_figures_are_equal_files_without_a_date(tmp_path):

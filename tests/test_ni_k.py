@@ -14,7 +14,8 @@ from corefuse.config import samples
 from corefuse.core import edge_table, files
 from corefuse.learn import dataset, domain, train
 from corefuse.read import files as spectrum_files
-from corefuse.read import infer, match, measured
+from corefuse.read import infer, reading
+from corefuse.read import simulated as sim
 from corefuse.spectra import calibration, process
 
 TARGET = "x_li"
@@ -45,8 +46,9 @@ def run(root):
     trained = train.train_target(made, TARGET, subsets, settings.train)
     domains = domain.fit_domains(made, subsets, settings.train.seed)
     library = infer.Library({TARGET: trained.models}, domains)
+    beside = sim.assemble(simulated, index, table, settings.dataset, settings.infer, known)
     return SimpleNamespace(
-        raw=raw, table=table, index=index, simulated=simulated, trained=trained, library=library
+        raw=raw, simulated=simulated, trained=trained, library=library, beside=beside
     )
 
 
@@ -56,21 +58,11 @@ def read(run, **infer_section):
     filled, left_out = samples.put_in(raw, "ni_k.yaml")
     assert not left_out
     settings = config.load(filled, "ni_k.yaml").infer
-    by_name = {s.name: s for s in settings.samples}
-    fits = {
-        name: match.fit_sample(sample, run.table, run.simulated, run.index, settings)
-        for name, sample in by_name.items()
-    }
-    answers = {}
-    for name, sample in by_name.items():
-        notes = measured.notes([sample], run.table)
-        found = match.table([sample], fits, notes, run.table)
-        found = found.set_index("modality")
-        prepared = measured.sample(
-            sample, run.table, found.shift_ev.to_dict(), found.blur_fwhm_ev.to_dict()
-        )
-        answers[name] = infer.infer(prepared, run.library, settings.confidence)
-    return infer.series(by_name.values(), answers)
+    found = reading.read(settings.samples, run.beside, run.library, settings.confidence)
+    places = [
+        {"series": s.series, "sample": s.name, "voltage": s.voltage} for s in settings.samples
+    ]
+    return infer.series(places, found.answers)
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from toy import CONFIG, Toy, edited, environment, planned
 
 STAGES = {
     *("structure", "structure_index", "simulate", "calibrate", "spectra", "dataset"),
-    *("train", "domain", "metrics", "infer", "attributions"),
+    *("train", "domain", "simulated", "metrics", "infer", "attributions"),
     *("figures_spectra", "figures_scores", "figures_attributions", "figures_inference"),
     *("tables", "resolved_config", "report_html", "all"),
 }
@@ -290,13 +290,12 @@ CONFIG_FILE = Counter(["resolved_config"]) + REPORT
 FIGURES = Counter(
     f"figures_{what}" for what in ("spectra", "scores", "attributions", "inference", "measured")
 ) + Counter(["tables"])
-READ = Counter({"infer": 2, "figures_inference": 1, "tables": 1}) + CONFIG_FILE
+MINE = Counter(["read", "figures_inference", "figures_measured", "tables"])
+READ = Counter(["infer"]) + MINE + CONFIG_FILE
 SCORED = Counter(["metrics", "figures_scores", "figures_attributions"]) + READ
 TRAINED = Counter({"train": 2, "attributions": 1}) + SCORED
-DATASET = Counter(["dataset", "domain"]) + TRAINED
-FITTED = Counter(["match", "figures_measured"])
-SPECTRA = Counter(["calibrate", "spectra", "figures_spectra"]) + FITTED + DATASET
-ONE_SAMPLE = Counter({"infer": 1, "figures_inference": 1, "tables": 1}) + FITTED
+DATASET = Counter(["dataset", "domain", "simulated"]) + TRAINED
+SPECTRA = Counter(["calibrate", "spectra", "figures_spectra"]) + DATASET
 
 EDITS = {
     "one series more": (
@@ -326,7 +325,10 @@ EDITS = {
         edited("spectra.techniques.EELS.gaussian_fwhm_ev", 0.9),
         SPECTRA,
     ),
-    "infer.max_shift_ev": (edited("infer.max_shift_ev", 2.5), ONE_SAMPLE + CONFIG_FILE),
+    "infer.max_shift_ev": (
+        edited("infer.max_shift_ev", 2.5),
+        Counter(["simulated"]) + MINE + CONFIG_FILE,
+    ),
     "spectra": (edited("spectra.final_state_lorentzian_fwhm_per_ev", 0.2), SPECTRA),
     "dataset": (edited("dataset.views", 9), DATASET),
     "train.trials": (edited("train.trials", 7), TRAINED),
@@ -349,11 +351,11 @@ EDITS = {
             "infer.samples",
             [{"name": "other", "spectra": [SPECTRUM]}, *CONFIG["infer"]["samples"]],
         ),
-        ONE_SAMPLE + CONFIG_FILE,
+        MINE + CONFIG_FILE,
     ),
     "one sample's axis": (
         edited("infer.samples.0.spectra.0.energy_offset_ev", 0.5),
-        ONE_SAMPLE + CONFIG_FILE,
+        MINE + CONFIG_FILE,
     ),
     "report": (edited("report.png_dpi", 99), FIGURES + CONFIG_FILE),
 }

@@ -68,7 +68,8 @@ ALL_RAW = [
 ]
 HELD_OUT = [s for s, spec in SPECS.items() if spec.parent_id in C.dataset.holdout_parents]
 MEASURED = {s.name: s for s in C.infer.samples}
-SERIES = sorted({s.series for s in MEASURED.values() if s.series})
+UNITS = samples.units(C.infer.samples)  # what is read together: a series, or a sample alone
+SERIES = {name: unit for name, unit in UNITS.items() if unit[0].series}
 IMAGES = {i.name: i for i in C.infer.images}
 SIMULATION_SECTION = cfg.canonical({e: json.loads(C.simulation.request(e)) for e in ENGINE_EDGES})
 # What scripts need and what decides no result, such as where a program is: no param, no rerun.
@@ -93,13 +94,6 @@ wildcard_constraints:
     structure_id="|".join(map(re.escape, SPECS)),
     engine="|".join(ENGINE_EDGES),
     target="|".join(C.train.targets),
-
-
-def sample_files(w):
-    """What `infer` reads: the measured files, or the spectra of a held-out structure."""
-    if w.sample in MEASURED:
-        return [s.file for s in MEASURED[w.sample].spectra]
-    return [P(f"spectra/{w.sample}.nc")]
 
 
 def engine_section(w):
@@ -133,19 +127,26 @@ def simulation_jobs():
 
 def measured_files(samples):
     """Every file of these samples."""
-    return sorted({f for s in samples for m in s.spectra for f in (m.file, m.low_loss) if f})
+    spectra = [m for s in samples for m in s.spectra]
+    references = [m.reference.file for m in spectra if m.reference]
+    return sorted(
+        {f for m in spectra for f in (m.file, m.low_loss) if f} | {*filter(None, references)}
+    )
 
 
-def fitted_with(sample):
-    """A measured sample, then the one whose energy shifts it takes, if it is another."""
-    names = dict.fromkeys([sample, MEASURED[sample].aligned_with or sample])
-    return [MEASURED[name] for name in names]
+def read_with(unit):
+    """The samples of a unit and those whose energy shifts they take."""
+    return samples.with_aligned(UNITS[unit], MEASURED)
 
 
-def fit_section(samples):
-    """The part of `infer` that fits these samples to the simulated spectra."""
-    bounds = {"max_shift_ev": C.infer.max_shift_ev, "max_extra_fwhm_ev": C.infer.max_extra_fwhm_ev}
-    return cfg.canonical({"samples": [s.model_dump(mode="json") for s in samples], **bounds})
+def samples_section(wanted):
+    """What reading these samples depends on, without the defaults of every spectrum."""
+    return cfg.canonical([s.model_dump(mode="json", exclude_defaults=True) for s in wanted])
+
+
+BOUNDS = cfg.canonical(
+    {"max_shift_ev": C.infer.max_shift_ev, "max_extra_fwhm_ev": C.infer.max_extra_fwhm_ev}
+)
 
 
 def windows(w):

@@ -1,45 +1,54 @@
 """infer: what the models read in held-out structures and in measured samples.
 
-INPUTS   models/, resources/edges.yaml, measured files, config section `infer`;
+INPUTS   models/, measured files, config section `infer`;
          `download`, which nothing asks for by itself: resources/data.yaml
-OUTPUTS  inference/<sample>.csv, measured/<sample>.csv, images/<image>.nc
+OUTPUTS  inference/<name>.csv, measured/<name>.nc and .csv (name: of a sample or series),
+         images/<image>.nc
 """
 
 
 wildcard_constraints:
-    sample="|".join(map(re.escape, [*HELD_OUT, *MEASURED])) or "none",
-    image="|".join(map(re.escape, IMAGES)) or "none",
+    sample=one_of(HELD_OUT),
+    unit=one_of(UNITS),
+    image=one_of(IMAGES),
 
 
-rule match:
+LIBRARY = {
+    "models": expand(P("models/{target}/{subset}.ubj"), target=C.train.targets, subset=SUBSETS),
+    "cards": expand(P("models/{target}/{subset}.json"), target=C.train.targets, subset=SUBSETS),
+    "domain": expand(P("models/domain/{subset}.json"), subset=SUBSETS),
+}
+
+
+# One job for all spectra of a series: a job starts in seconds and reads thousands in one.
+rule read:
     input:
-        files=lambda w: measured_files(fitted_with(w.sample)),
-        spectra=expand(P("spectra/{structure_id}.nc"), structure_id=SPECS),
-        index=P("structures/index.csv"),
-        edges=own("resources/edges.yaml"),
+        **LIBRARY,
+        files=lambda w: measured_files(read_with(w.unit)),
+        simulated=P("models/simulated.nc"),
     output:
-        P("measured/{sample}.csv"),
+        spectra=P("measured/{unit}.nc"),
+        matched=P("measured/{unit}.csv"),
+        answers=P("inference/{unit}.csv"),
     log:
-        P.log("match/{sample}"),
+        P.log("read/{unit}"),
     benchmark:
-        P.benchmark("match/{sample}")
+        P.benchmark("read/{unit}")
     conda:
         "../../envs/analysis.yaml"
     params:
-        section=lambda w: fit_section(fitted_with(w.sample)),
-        code=code_hash("match"),
+        section=lambda w: samples_section(read_with(w.unit)),
+        wanted=lambda w: cfg.canonical([s.name for s in UNITS[w.unit]]),
+        confidence=C.infer.confidence,
+        code=code_hash("read"),
     script:
-        "../../scripts/match.py"
+        "../../scripts/read.py"
 
 
 rule infer:
     input:
-        files=sample_files,
-        match=lambda w: P(f"measured/{w.sample}.csv") if w.sample in MEASURED else [],
-        models=expand(P("models/{target}/{subset}.ubj"), target=C.train.targets, subset=SUBSETS),
-        cards=expand(P("models/{target}/{subset}.json"), target=C.train.targets, subset=SUBSETS),
-        domain=expand(P("models/domain/{subset}.json"), subset=SUBSETS),
-        edges=own("resources/edges.yaml"),
+        **LIBRARY,
+        spectra=P("spectra/{sample}.nc"),
     output:
         P("inference/{sample}.csv"),
     log:
@@ -49,7 +58,6 @@ rule infer:
     conda:
         "../../envs/analysis.yaml"
     params:
-        section=lambda w: cfg.canonical(MEASURED[w.sample]) if w.sample in MEASURED else "",
         confidence=C.infer.confidence,
         code=code_hash("infer"),
     script:
@@ -58,13 +66,9 @@ rule infer:
 
 rule image:
     input:
+        **LIBRARY,
         file=lambda w: [f for f in (IMAGES[w.image].file, IMAGES[w.image].low_loss) if f],
-        spectra=expand(P("spectra/{structure_id}.nc"), structure_id=SPECS),
-        index=P("structures/index.csv"),
-        models=expand(P("models/{target}/{subset}.ubj"), target=C.train.targets, subset=SUBSETS),
-        cards=expand(P("models/{target}/{subset}.json"), target=C.train.targets, subset=SUBSETS),
-        domain=expand(P("models/domain/{subset}.json"), subset=SUBSETS),
-        edges=own("resources/edges.yaml"),
+        simulated=P("models/simulated.nc"),
     output:
         P("images/{image}.nc"),
     log:
@@ -75,7 +79,6 @@ rule image:
         "../../envs/analysis.yaml"
     params:
         section=lambda w: cfg.canonical(IMAGES[w.image]),
-        bounds=fit_section([]),
         confidence=C.infer.confidence,
         code=code_hash("image"),
     script:

@@ -6,10 +6,21 @@ OUTPUTS  shap/<target>.csv, figures/*.svg and *.png, tables/*.html, config.yaml,
 
 WHOLE = max(sorted(SUBSETS), key=lambda s: len(SUBSETS[s]))  # the largest is explained
 MEASURED_PAIRS = {
-    f"{name}-{cfg.modality_id(s.edge, s.technique)}": (name, cfg.modality_id(s.edge, s.technique))
-    for name, sample in MEASURED.items()
-    for s in sample.spectra
+    f"{name}-{modality}": f"{name}: {modality}"
+    for name, unit in UNITS.items()
+    for modality in dict.fromkeys(
+        cfg.modality_id(m.edge, m.technique) for s in unit for m in s.spectra
+    )
 }
+CARDS = [*HELD_OUT, *(name for name in UNITS if name not in SERIES)]
+COMPOSITIONS = cfg.canonical({s.name: s.composition for s in MEASURED.values() if s.composition})
+SERIES_PLACES = cfg.canonical(
+    [
+        {"series": s.series, "sample": s.name, "voltage": s.voltage}
+        for s in MEASURED.values()
+        if s.series
+    ]
+)
 
 
 # One job for all targets: a job starts in 4 s and explains a target in 1 s.
@@ -109,11 +120,11 @@ rule figures_attributions:
 
 rule figures_inference:
     input:
-        tables=[P(f"inference/{s}.csv") for s in [*HELD_OUT, *MEASURED]],
+        tables=[P(f"inference/{s}.csv") for s in CARDS],
         index=P("structures/index.csv"),
     output:
-        svg=[figure(f"inference_{s}", "inference", "Inference", s) for s in [*HELD_OUT, *MEASURED]],
-        png=[P(f"figures/inference_{s}.png") for s in [*HELD_OUT, *MEASURED]],
+        svg=[figure(f"inference_{s}", "inference", "Inference", s) for s in CARDS],
+        png=[P(f"figures/inference_{s}.png") for s in CARDS],
     log:
         P.log("figures_inference"),
     benchmark:
@@ -122,7 +133,8 @@ rule figures_inference:
         "../../envs/analysis.yaml"
     params:
         section=cfg.canonical(C.report),
-        infer=cfg.canonical(C.infer),
+        confidence=C.infer.confidence,
+        compositions=COMPOSITIONS,
         code=code_hash("figures_inference"),
     script:
         "../../scripts/figures_inference.py"
@@ -130,15 +142,13 @@ rule figures_inference:
 
 rule figures_measured:
     input:
-        files=measured_files(MEASURED.values()),
-        match=[P(f"measured/{s}.csv") for s in MEASURED],
-        spectra=expand(P("spectra/{structure_id}.nc"), structure_id=SPECS),
-        index=P("structures/index.csv"),
-        edges=own("resources/edges.yaml"),
+        spectra=[P(f"measured/{name}.nc") for name in UNITS],
+        matched=[P(f"measured/{name}.csv") for name in UNITS],
+        simulated=P("models/simulated.nc"),
     output:
         svg=[
-            figure(f"measured_{pair}", "measured", "Spectra", f"{name}: {m}")
-            for pair, (name, m) in MEASURED_PAIRS.items()
+            figure(f"measured_{pair}", "measured", "Spectra", shown)
+            for pair, shown in MEASURED_PAIRS.items()
         ],
         png=[P(f"figures/measured_{pair}.png") for pair in MEASURED_PAIRS],
         table=table("measured", "measured", "Spectra", "measured beside simulated"),
@@ -149,7 +159,6 @@ rule figures_measured:
     conda:
         "../../envs/analysis.yaml"
     params:
-        samples=fit_section(MEASURED.values()),
         spectra=cfg.canonical(C.spectra),
         windows=windows,
         section=cfg.canonical(C.report),
@@ -160,7 +169,7 @@ rule figures_measured:
 
 rule figures_series:
     input:
-        tables=[P(f"inference/{n}.csv") for n, s in MEASURED.items() if s.series],
+        tables=[P(f"inference/{name}.csv") for name in SERIES],
     output:
         svg=figure("series", "series", "Inference", "Li content against voltage"),
         png=P("figures/series.png"),
@@ -172,7 +181,8 @@ rule figures_series:
     conda:
         "../../envs/analysis.yaml"
     params:
-        infer=cfg.canonical(C.infer),
+        places=SERIES_PLACES,
+        confidence=C.infer.confidence,
         section=cfg.canonical(C.report),
         code=code_hash("figures_series"),
     script:
@@ -192,7 +202,7 @@ rule figures_images:
     conda:
         "../../envs/analysis.yaml"
     params:
-        infer=cfg.canonical(C.infer),
+        confidence=C.infer.confidence,
         section=cfg.canonical(C.report),
         code=code_hash("figures_images"),
     script:
@@ -206,7 +216,7 @@ rule tables:
         metrics=P("metrics.csv"),
         raw=ALL_RAW,
         calibration=P("calibration.json"),
-        inference=[P(f"inference/{s}.csv") for s in [*HELD_OUT, *MEASURED]],
+        inference=[P(f"inference/{s}.csv") for s in [*HELD_OUT, *UNITS]],
     output:
         structures=table("structures", "structures", "Structures", "structures and labels"),
         simulations=table("simulations", "tables", "Structures", "simulations"),
@@ -255,11 +265,12 @@ rule resolved_config:
 rule results:
     input:
         rules.resolved_config.output,
+        rules.simulated.output,  # with the models, what `corefuse read` needs
         rules.tables.output,
         rules.figures_spectra.output,
         rules.figures_scores.output,
         rules.figures_attributions.output,
-        rules.figures_inference.output if HELD_OUT or MEASURED else [],
+        rules.figures_inference.output if CARDS else [],
         rules.figures_measured.output if MEASURED else [],
         rules.figures_series.output if SERIES else [],
         rules.figures_images.output if IMAGES else [],

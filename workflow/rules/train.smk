@@ -2,7 +2,7 @@
 
 INPUTS   dataset.nc, config section `train`
 OUTPUTS  models/<target>/<subset>.ubj and .json, models/<target>/predictions.csv,
-         models/domain/<subset>.json, metrics.csv
+         models/domain/<subset>.json, models/simulated.nc, metrics.csv
 """
 
 # A target more or less retrains no other; subsets are spelt out in a param of their own.
@@ -58,6 +58,28 @@ rule domain:
         code=code_hash("domain"),
     script:
         "../../scripts/domain.py"
+
+
+rule simulated:
+    input:
+        spectra=expand(P("spectra/{structure_id}.nc"), structure_id=SPECS),
+        index=P("structures/index.csv"),
+        calibration=P("calibration.json"),
+        edges=own("resources/edges.yaml"),
+    output:
+        P("models/simulated.nc"),
+    log:
+        P.log("simulated"),
+    benchmark:
+        P.benchmark("simulated")
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        dataset=cfg.canonical(C.dataset),
+        bounds=BOUNDS,
+        code=code_hash("simulated"),
+    script:
+        "../../scripts/simulated.py"
 
 
 rule metrics:

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 
 from corefuse import config
 from corefuse.bench import GPAW_16, ROOT, Row, cluster, stages, timed
-from corefuse.core import edge_table, files, spectrum
+from corefuse.core import edge_table, files
 from corefuse.learn import scores
-from corefuse.read import match
+from corefuse.read import align
 from corefuse.report import figures, tables
 from corefuse.spectra import process
 
@@ -41,8 +41,10 @@ def _match(simulated: dict) -> Row:
     """Fit shift and width of one edge, taken from the simulated ones, to all of them."""
     entry = edge_table.load(ROOT / "resources" / "edges.yaml")["O K"]
     ensemble = process.ensemble(simulated.values(), MATCHED).values
-    edge = spectrum.Spectrum(entry.grid.energies_ev, ensemble[0])
-    seconds, _ = timed(lambda: match.fit(edge, ensemble, entry, BOUND_EV, BOUND_EV))
+    at_ev = entry.grid.energies_ev
+    seconds, _ = timed(
+        lambda: align.profile(at_ev, ensemble[:1], ensemble, entry, BOUND_EV, BOUND_EV)
+    )
     return _row("match", f"one edge, {len(ensemble)} simulated", seconds, 1)
 
 

@@ -10,6 +10,7 @@ from corefuse.config.fdmnes import Fdmnes
 from corefuse.config.feff import Elnes, Feff
 from corefuse.config.gpaw import Gpaw
 from corefuse.config.infer import (
+    EnergyReference,
     Image,
     Infer,
     MeasuredSpectrum,
@@ -64,6 +65,7 @@ __all__ = [
     "Defect",
     "EdgeName",
     "Elnes",
+    "EnergyReference",
     "Fdmnes",
     "Feff",
     "Gpaw",

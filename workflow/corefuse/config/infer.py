@@ -33,6 +33,33 @@ def _contents(composition: dict[str, float]) -> dict[str, float]:
 
 
 Composition = Annotated[dict[Literal["Li", *METALS], float], AfterValidator(_contents)]
+AxisUncertainty = Annotated[float, Between(0, 50, "an axis that is further off is to be corrected")]
+
+
+class EnergyReference(Section):
+    """A foil or standard of known edge, measured with the spectrum, which fixes its energy axis."""
+
+    file: text.FilePath | None = Field(
+        None, description="its file; null: the reference channel of the spectrum's own file"
+    )
+    column: ColumnNumber | str | None = Field(None, description="its column in that file")
+    foil: str | None = Field(
+        None, description="element of a metal foil, whose tabulated K edge is its first inflection"
+    )
+    energy_ev: Energy | None = Field(
+        None, description="E0, the steepest point, of another standard (NiO: 8344)"
+    )
+    uncertainty_ev: Annotated[float, Between(0.001, 50, "an edge is known to that much")] = Field(
+        0.3, description="standard deviation of that energy and of reading it"
+    )
+
+    @model_validator(mode="after")
+    def _known_once(self) -> EnergyReference:
+        if (self.foil is None) == (self.energy_ev is None):
+            raise ValueError("its edge is not told once|give foil: Ni, or energy_ev: 8344|foil")
+        if self.column is not None and self.file is None:
+            raise ValueError("it is in no file|name it as reference_column, or give file|column")
+        return self
 
 
 class MeasuredSpectrum(Section):
@@ -105,6 +132,14 @@ class MeasuredSpectrum(Section):
         description="two or more pairs [peak in the file, true energy] in eV, from which "
         "scale and offset are derived",
     )
+    reference: EnergyReference | None = Field(
+        None, description="foil or standard measured with it: moves the axis; null: none"
+    )
+    axis_uncertainty_ev: AxisUncertainty | None = Field(
+        None,
+        description="standard deviation of the energies, once corrected; null: unknown, so that "
+        "the answer is `uncertain` where nothing else fixes the axis",
+    )
     crop_ev: tuple[Energy, Energy] | None = Field(
         None, description="energy range (true energies) to use of a file with several edges"
     )
@@ -163,8 +198,8 @@ class Sample(Section):
     )
     composition: Composition = Field(
         {},
-        description="atoms per formula unit as far as known: shown as the true value and used "
-        "by the fit of the energy shift",
+        description="atoms per formula unit where known: fixes the energy constant; of several "
+        "samples in a series, also scale and offset of the answers",
     )
     series: Name | None = Field(
         None,
@@ -224,8 +259,10 @@ class SpectrumSeries(MeasuredSpectrum):
         description="voltage against Li per spectrum, null at open circuit; null: spectra are "
         "numbered",
     )
-    composition: Composition = Field(
-        {"Li": 1.0}, description="atoms per formula unit in the first spectrum, as far as known"
+    composition: Composition | list[Composition | None] = Field(
+        {},
+        description="atoms per formula unit in the first spectrum, as far as known; or a list with "
+        "one entry per spectrum, null where unknown: two or more correct scale and offset",
     )
     aligned_with: Name | None = Field(
         None, description="sample that fixes the energy shift; null: the first of the series"
@@ -259,6 +296,14 @@ class Image(Section):
         40.0,
         description="length of the energy range below each edge in which the power law is fitted",
     )
+    axis_uncertainty_ev: AxisUncertainty | None = Field(
+        None, description="standard deviation of the energies; null: unknown"
+    )
+    region_pixels: Annotated[int, Between(1, 4096, "no image is larger")] | None = Field(
+        None,
+        description="side of the squares (in pixels) whose shift and width are fitted separately; "
+        "null: one fit for the whole image",
+    )
     components: Annotated[int, Between(1, 1000, "more than that are noise")] | None = Field(
         None,
         description="number of principal components that are kept to reduce noise; null: no "
@@ -285,8 +330,7 @@ class Infer(Section):
     samples_file: text.FilePath | None = Field(
         None,
         description="a .yaml file with more `samples`, `series` and `images`; their paths are "
-        "relative to data_folder, and entries whose files are missing are left "
-        "out",
+        "relative to data_folder, and public files that were not downloaded are left out",
     )
     data_folder: text.FilePath | None = Field(
         None,

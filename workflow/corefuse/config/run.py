@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import reprlib
 from functools import cache
 from typing import Any
 
@@ -138,18 +139,19 @@ def _check_subsets(subsets: dict[str, list[str]], known: list[str]) -> None:
 
 
 def _check_samples(samples: list[Sample], known: list[str]) -> None:
-    names = [s.name for s in samples]
+    names, before = {s.name for s in samples}, set()
     for i, sample in enumerate(samples):
         key = f"infer.samples.{i}"
         if sample.aligned_with and sample.aligned_with not in names:
             raise ValueError(
                 f"no sample is called {sample.aligned_with!r}"
-                f"|use one of {', '.join(names)}|{key}.aligned_with"
+                f"|use one of {reprlib.repr(sorted(names))}|{key}.aligned_with"
             )
-        if sample.name in [s.name for s in samples[:i]]:
+        if sample.name in before:
             raise ValueError(
                 f"there are two samples {sample.name!r}|give each a name of its own|{key}.name"
             )
+        before.add(sample.name)
         measured = [modality_id(s.edge, s.technique) for s in sample.spectra]
         for k, modality in enumerate(measured):
             if modality in measured[:k]:

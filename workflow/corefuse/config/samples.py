@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,15 +24,17 @@ OF_A_SERIES = ("name", "file", "column", "columns", "voltages", "composition", "
 def put_in(raw: dict[str, Any], config_file: str | Path) -> tuple[dict[str, Any], list[str]]:
     """A parsed config with what its ``infer.samples_file`` lists, and what that had to leave out.
 
-    An entry comes in where all its files are in the data folder; of the others there is a line
-    for the user. One that the config names itself wins, so a resolved config can be read again.
+    An entry comes in where all its files are in the data folder; where only public ones that
+    `snakemake download` gets are missing, there is a line for the user instead. One that the config
+    names itself wins, so a resolved config can be read again.
     Every series, the config's own too, becomes its samples. A section that is not valid is left as
     it is, for :func:`corefuse.config.load` to refuse.
 
     Raises
     ------
     InputError
-        The samples file cannot be read, or an entry of it is not valid; a series is none.
+        The samples file cannot be read, an entry of it is not valid, a file that it names is not
+        there; a series is none.
     """
     infer = raw.get("infer") if isinstance(raw, dict) else None
     if not isinstance(infer, dict) or not (infer.get("samples_file") or infer.get("series")):
@@ -43,8 +46,10 @@ def put_in(raw: dict[str, Any], config_file: str | Path) -> tuple[dict[str, Any]
     out, left_out = dict(infer), []
     if listed := infer.get("samples_file"):
         folder = data_folder(infer)
-        for kind, entries in _read(Path(places.found(listed))).items():
-            out[kind], missing = _with_those_there(list(infer.get(kind) or []), entries, folder)
+        for kind, entries in read(Path(places.found(listed))).items():
+            out[kind], missing = _with_those_there(
+                list(infer.get(kind) or []), entries, folder, listed
+            )
             left_out += missing
     alone = list(out.get("samples") or [])
     names = _names(alone)
@@ -92,8 +97,34 @@ def spell_out(series: SpectrumSeries, config_file: str | Path) -> list[dict[str,
         }
         for name, voltage, (file, column) in zip(names, voltages, spectra, strict=True)
     ]
-    out[0]["composition"] = dict(series.composition)
+    known = series.composition if isinstance(series.composition, list) else [series.composition]
+    if len(known) > len(out):
+        raise InputError(
+            config_file,
+            f"infer.series.{series.name}.composition",
+            f"{len(known)} compositions for {len(out)} spectra",
+            "give one each, null where it is not known",
+        )
+    for sample, composition in zip(out, known, strict=False):
+        sample["composition"] = dict(composition or {})
     return out
+
+
+def units(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
+    """What is read together, by name: every series with its samples, every other sample alone."""
+    out: dict[str, list[Sample]] = {}
+    for sample in samples:
+        out.setdefault(sample.series or sample.name, []).append(sample)
+    return out
+
+
+def with_aligned(unit: Iterable[Sample], samples: Mapping[str, Sample]) -> list[Sample]:
+    """The samples of a unit and those of others whose energy shifts they take."""
+    own = {sample.name: sample for sample in unit}
+    for sample in list(own.values()):
+        if sample.aligned_with:
+            own.setdefault(sample.aligned_with, samples[sample.aligned_with])
+    return list(own.values())
 
 
 def _spectra(series: SpectrumSeries) -> list[tuple[str, str | int | None]]:
@@ -134,13 +165,18 @@ def _by_number(name: str) -> list[tuple[int, str]]:
 
 
 def _with_those_there(
-    own: list[Any], entries: list[dict[str, Any]], folder: Path
+    own: list[Any], entries: list[dict[str, Any]], folder: Path, listed_in: str
 ) -> tuple[list[Any], list[str]]:
-    """Own entries and those of a samples file whose files are there; a line for each other one."""
+    """Own entries and those of a samples file whose files are there; a line for each other one.
+
+    Only public files that ``snakemake download`` gets may be missing.
+    """
     names = _names(own)
     left_out = []
     for entry in (e for e in entries if e["name"] not in names):
         missing = [f for f in _files(entry) if not Path(_matching(str(folder / f))[0]).exists()]
+        if missing and not set(missing) <= _downloadable():
+            check_there(placed(entry, folder), listed_in)
         if missing:
             where = shortened(folder / missing[0], 120, keep_end=True)
             left_out.append(
@@ -148,8 +184,15 @@ def _with_those_there(
                 "(`snakemake download` gets it; COREFUSE_DATA names another folder)"
             )
         else:
-            own = [*own, _placed(entry, folder)]
+            own = [*own, placed(entry, folder)]
     return own, left_out
+
+
+@cache
+def _downloadable() -> frozenset[str]:
+    """Places in the data folder that ``resources/data.yaml`` fills."""
+    listed = yaml_file.read(Path(places.own("resources/data.yaml")), "data")
+    return frozenset(f"{part['folder']}/{name}" for part in listed for name in part["files"])
 
 
 def data_folder(infer: Mapping[str, Any]) -> Path:
@@ -157,8 +200,14 @@ def data_folder(infer: Mapping[str, Any]) -> Path:
     return Path(infer.get("data_folder") or os.environ.get("COREFUSE_DATA") or "data")
 
 
-def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
-    """Entries of a samples file by their kind, each valid but for where its files are."""
+def read(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Entries of a samples file by their kind, each valid but for where its files are.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, is no mapping of kinds to lists, or an entry is not valid.
+    """
     listed = yaml_file.read(path, "infer.samples_file")
     right = isinstance(listed, dict) and set(listed) <= set(KINDS)
     if not right or not all(isinstance(entries or [], list) for entries in listed.values()):
@@ -178,12 +227,28 @@ def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
 def _files(entry: Mapping[str, Any]) -> list[str]:
     """Every file that a sample or image names."""
     parts = [entry, *(entry.get("spectra") or [])]
+    parts += [part["reference"] for part in parts if part.get("reference")]
     return [part[key] for part in parts for key in ("file", "low_loss") if part.get(key)]
 
 
-def _placed(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
-    paths = {k: str(folder / entry[k]) for k in ("file", "low_loss") if entry.get(k)}
-    placed = entry | paths
+def placed(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """An entry whose files are counted from a folder."""
+    out = entry | {k: str(folder / entry[k]) for k in ("file", "low_loss") if entry.get(k)}
+    if entry.get("reference"):
+        out["reference"] = placed(entry["reference"], folder)
     if "spectra" in entry:
-        placed["spectra"] = [_placed(s, folder) for s in entry["spectra"]]
-    return placed
+        out["spectra"] = [placed(s, folder) for s in entry["spectra"]]
+    return out
+
+
+def check_there(entry: Mapping[str, Any], listed_in: str | Path) -> None:
+    """Raise InputError where a file that an entry names is not there."""
+    for file in _files(entry):
+        if not Path(_matching(file)[0]).exists():
+            raise InputError(
+                listed_in,
+                f"{entry.get('name')}.file",
+                f"there is no {shortened(file, 120, keep_end=True)}",
+                "correct the name: files are counted from the folder of the samples file, in a "
+                "run from data_folder or COREFUSE_DATA",
+            )

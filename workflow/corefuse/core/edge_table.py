@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
@@ -98,6 +98,16 @@ class EdgeEntry(Section):
 
 EdgeTable = dict[str, EdgeEntry]
 _ADAPTER = TypeAdapter(dict[EdgeName, EdgeEntry])
+
+
+def to_json(table: EdgeTable) -> dict[str, Any]:
+    """Entries as plain data, for files."""
+    return _ADAPTER.dump_python(table, mode="json")
+
+
+def from_json(data: dict[str, Any]) -> EdgeTable:
+    """Inverse of :func:`to_json`."""
+    return _ADAPTER.validate_python(data)
 
 
 def load(path: str | Path) -> EdgeTable:

@@ -9,7 +9,7 @@ Alcala and Qin, J. Process Control 21, 322 (2011)).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -103,6 +103,14 @@ class Domain(Section):
         parts = self.parts(row(sample, self.grids))[0]
         total = float(parts.sum())
         return Judgement(total, self.threshold, _worst(parts, columns(self.grids), worst))
+
+    def judge_rows(
+        self, x: NDArray[np.floating], worst: int = 3
+    ) -> tuple[NDArray[np.float64], Callable[[int], list[tuple[str, float, float]]]]:
+        """Scores (n,) of features (n, p), and what names the energies that disagree most in one."""
+        parts = self.parts(x)
+        names = columns(self.grids)
+        return parts.sum(axis=1), lambda i: _worst(parts[i], names, worst)
 
     def parts(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
         """Share of each energy in the score, shape (n, p); a row adds to the score."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import xarray as xr
@@ -11,21 +12,34 @@ from scipy.stats import norm
 
 from corefuse.config import Image, MeasuredSpectrum, Sample
 from corefuse.core.edge_table import EdgeEntry, EdgeTable
-from corefuse.core.edges import modality_id
+from corefuse.core.edges import modality_id, split_modality
 from corefuse.core.errors import InputError
 from corefuse.core.spectrum import EnergyGrid, Spectrum, SpectrumError, blurred, trapezoid_weights
 from corefuse.core.targets import TARGET_TABLE
 from corefuse.learn.conformal import residual_quantile
-from corefuse.learn.matrix import energy_dim, grid_of
+from corefuse.learn.matrix import blocks, energy_dim, grid_of
 from corefuse.learn.models import Model
-from corefuse.read import background, checks, files, gain, measured, treatment
+from corefuse.read import (
+    align,
+    background,
+    checks,
+    files,
+    gain,
+    measured,
+    place,
+    reading,
+    treatment,
+)
 from corefuse.read.files import EV_PER_UNIT
 from corefuse.read.infer import Library, choose
+from corefuse.read.simulated import Simulated
+from corefuse.read.treated import treat
 from corefuse.spectra import standard
 
 MIN_EDGE_TO_NOISE = 2.0  # edge area over its background's std; less is an empty pixel
 REPETITIONS = 4  # of a pixel with other noise
 PIXEL = "pixel"
+NO_DRAWS: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 def as_sample(image: Image) -> Sample:
@@ -36,6 +50,7 @@ def as_sample(image: Image) -> Sample:
     """
     shared = image.model_dump(
         include={"file", "energy_scale", "energy_offset_ev", "reference_peaks", "low_loss"}
+        | {"axis_uncertainty_ev"}
     )
     spectra = [
         MeasuredSpectrum(edge=edge, technique="EELS", background="power_law", **shared)
@@ -107,8 +122,41 @@ def read(
     return out.assign_coords(places).assign_attrs(notes="; ".join(notes), image=image.name)
 
 
-def maps(prepared: xr.Dataset, library: Library, confidence: float) -> xr.Dataset:
+def whole(image: Image, simulated: Simulated, library: Library, confidence: float) -> xr.Dataset:
+    """Read an image: its edges are placed as those of a sample, then every pixel is predicted.
+
+    The mean over all pixels, or with ``region_pixels`` the mean of each square of that side, has
+    its own shift and width. Returns the maps and the prepared edges; the doubts about the axis
+    stand in the attribute ``doubts``, the fit of the mean in ``fit`` (CSV).
+    """
+    mean = as_sample(image)
+    treated = treat([mean], simulated.table, simulated.max_shift_ev)
+    placed = {m: place.place(t, {mean.name: mean}, simulated) for m, t in treated.items()}
+    shifts = {m: float(p.shift_ev[0]) for m, p in placed.items()}
+    blurs = {m: float(p.blur_fwhm_ev[0]) for m, p in placed.items()}
+    draws = {
+        m: p.draws(REPETITIONS, stream)[0] - p.shift_ev[0]
+        for stream, (m, p) in enumerate(placed.items())
+    }
+    prepared = read(image, simulated.table, shifts, blurs)
+    found = maps(prepared, library, confidence, simulated.table, draws)
+    fit = reading.table([mean.name], treated, placed, simulated)
+    doubts = dict.fromkeys(why for p in placed.values() for why in p.doubts[0])
+    about = {"fit": fit.to_csv(index=False), "doubts": "; ".join(doubts)}
+    return found.merge(prepared).assign_attrs(about)
+
+
+def maps(
+    prepared: xr.Dataset,
+    library: Library,
+    confidence: float,
+    edge_table: EdgeTable | None = None,
+    draws_ev: Mapping[str, np.ndarray] = NO_DRAWS,
+) -> xr.Dataset:
     """Every target in every pixel, from the model of all edges of the image.
+
+    ``draws_ev`` (modality -> (REPETITIONS,)) are further shifts that are as likely as the one
+    taken; they widen the intervals as the noise of a pixel does.
 
     Per target ``<target>``, ``<target>_low``, ``<target>_high`` (conformal bounds of a value, wider
     by what the pixel's own noise does to it; of a class the variable is its probability and has
@@ -146,7 +194,8 @@ def maps(prepared: xr.Dataset, library: Library, confidence: float) -> xr.Datase
                 else residual_quantile(model.card.residuals, confidence)
             )
             std = np.full(len(x), np.nan)
-            std[there] = _std_of_noise(model, x[there], _noise(prepared, model.card.grids)[there])
+            noise = _noise(prepared, model.card.grids)[there]
+            std[there] = _std_of_noise(model, x[there], noise, edge_table, draws_ev)
             half = np.hypot(away, norm.ppf((1 + confidence) / 2) * std)
             out[f"{target}_low"] = (PIXEL, np.clip(value - half, low, high))
             out[f"{target}_high"] = (PIXEL, np.clip(value + half, low, high))
@@ -177,13 +226,26 @@ def _noise(prepared: xr.Dataset, grids: Mapping[str, EnergyGrid]) -> np.ndarray:
     return np.hstack(blocks).astype(np.float32)
 
 
-def _std_of_noise(model: Model, x: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """What noise adds to predictions: their standard deviation (pixel,) over noisy repetitions."""
+def _std_of_noise(
+    model: Model,
+    x: np.ndarray,
+    noise: np.ndarray,
+    edge_table: EdgeTable | None,
+    draws_ev: Mapping[str, np.ndarray],
+) -> np.ndarray:
+    """What noise and an unsure axis add: standard deviation (pixel,) over repetitions."""
     rng = np.random.default_rng(0)
-    repeated = [
-        model.predict_rows(x + noise * rng.standard_normal(x.shape, np.float32))
-        for _ in range(REPETITIONS)
-    ]
+    repeated = []
+    for k in range(REPETITIONS):
+        moved = x.copy()
+        for modality, block in blocks(model.card.grids).items():
+            if modality in draws_ev:
+                entry = edge_table[split_modality(modality)[0].name]
+                at_ev, by_ev = entry.grid.energies_ev, float(draws_ev[modality][k])
+                form = align.standard_form(at_ev, x[:, block], entry, by_ev)
+                moved[:, block] = np.where(np.isfinite(form), form, x[:, block])
+        noisy = moved + noise * rng.standard_normal(x.shape, np.float32)
+        repeated.append(model.predict_rows(noisy.astype(np.float32)))
     return np.std(repeated, axis=0, ddof=1)
 
 

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
-from corefuse.config import Sample
 from corefuse.core.errors import InputError
+from corefuse.core.spectrum import EnergyGrid
 from corefuse.core.targets import TARGET_TABLE, truth
-from corefuse.learn.conformal import (
-    Interval,
-    class_interval,
-    groups_needed,
-    residual_quantile,
-    value_interval,
-)
-from corefuse.learn.domain import Domain, Judgement, load_domains
-from corefuse.learn.models import Model, load_models
+from corefuse.learn.conformal import groups_needed, residual_quantile
+from corefuse.learn.domain import Domain, load_domains
+from corefuse.learn.matrix import row
+from corefuse.learn.models import Card, Model, load_models
 
 ANSWER = ["prediction", "low", "high", "level", "probability", "interval_unbounded"]
 FAMILIARITY = ["in_domain", "domain_score", "domain_threshold"]
 COLUMNS = ["target", "kind", *ANSWER, *FAMILIARITY, "subset", "modalities", "verdict", "note"]
+NUMBERS = tuple(t for t, known in TARGET_TABLE.items() if known.kind != "class")
 NOTHING_KNOWN: Mapping[str, float] = MappingProxyType({})
 NO_DOUBTS: Mapping[str, str] = MappingProxyType({})
 
@@ -61,6 +58,38 @@ class Library:
                     raise InputError("models", where, problem, "take both from one training")
         return cls(models, domains)
 
+    @classmethod
+    def of_folder(cls, folder: str | Path) -> Library:
+        """Everything that stands in a ``models`` folder.
+
+        Raises
+        ------
+        InputError
+            There is nothing there, or as :meth:`load`.
+        """
+        folder = Path(folder)
+        found = sorted(folder.glob("*/*.ubj"))
+        if not found:
+            fix = "give the models folder of a finished run (results/<name>/models)"
+            raise InputError(folder, "models", "no trained model (.ubj) is in it", fix)
+        return cls.load(found, sorted(folder.glob("domain/*.json")))
+
+    def grids(self) -> dict[str, EnergyGrid]:
+        """Modality -> the grid that the models read it on."""
+        every = (m.card.grids for by in self.models.values() for m in by.values())
+        return {name: grid for grids in every for name, grid in grids.items()}
+
+    def check_knows(self, modalities: Iterable[str]) -> None:
+        """Raise InputError where something was measured and no model reads any of it."""
+        modalities, known = list(modalities), self.grids()
+        if modalities and not set(known) & set(modalities):
+            raise InputError(
+                "sample",
+                "spectra",
+                f"no model was trained on {', '.join(modalities)}",
+                f"measure one of {', '.join(sorted(known))}",
+            )
+
 
 def infer(
     sample: Mapping[str, xr.DataArray],
@@ -94,20 +123,13 @@ def infer(
     InputError
         If no model knows any of the modalities, or a spectrum is on another grid.
     """
-    known = {m for by in library.models.values() for model in by.values() for m in model.card.grids}
-    if sample and not known & set(sample):
-        raise InputError(
-            "sample",
-            "spectra",
-            f"no model was trained on {', '.join(sample)}",
-            f"measure one of {', '.join(sorted(known))}",
-        )
-    rows = [
-        _row(target, library, sample, confidence, ill_fitted)
-        for target in TARGET_TABLE
-        if target in library.models
-    ]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    library.check_knows(sample)
+    one = rows_of(sample, library.grids())
+    doubted = {
+        m: replace(r, doubts=((ill_fitted[m],),) if m in ill_fitted else r.doubts)
+        for m, r in one.items()
+    }
+    return infer_many(["sample"], doubted, library, confidence)[COLUMNS]
 
 
 def of_structure(spectra: xr.Dataset) -> dict[str, xr.DataArray]:
@@ -130,22 +152,21 @@ def known_truth(
     return truth(rows.iloc[0].to_dict())
 
 
-def series(samples: Iterable[Sample], read: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def series(places: Iterable[Mapping[str, object]], answers: pd.DataFrame) -> pd.DataFrame:
     """What was read in the samples of every series, one row each, in the order of their voltage.
 
-    ``read`` has the table of :func:`infer` by sample. Open circuit has no voltage and comes first;
-    a series without voltages keeps its order, which ``number`` counts from 1.
+    ``places`` has ``series``, ``sample`` and ``voltage`` of each, ``answers`` the table of
+    :func:`infer_many`, of which the Li content is taken, else the first number that was predicted.
+    Open circuit has no voltage and comes first; a series without voltages keeps its order, which
+    ``number`` counts from 1.
     """
-    rows: list[dict[str, object]] = []
-    for sample in samples:
-        if sample.series:
-            li = read[sample.name].set_index("target").loc["x_li"]
-            number = sum(row["series"] == sample.series for row in rows) + 1
-            known = {"series": sample.series, "sample": sample.name, "number": number}
-            known["voltage"] = sample.voltage
-            names = ["prediction", "low", "high", "in_domain", "domain_score", "verdict"]
-            rows.append(known | li[names].to_dict())
-    table = pd.DataFrame(rows).astype({"voltage": float})
+    found = pd.DataFrame(list(places)).astype({"voltage": float})
+    found["number"] = found.groupby("series").cumcount() + 1
+    numbers = [t for t in NUMBERS if (answers.target == t).any()]
+    shown = numbers[0] if numbers else answers.target.iloc[0]
+    names = ["prediction", "low", "high", "in_domain", "domain_score", "verdict"]
+    of_target = answers[answers.target == shown].set_index("sample")[["target", *names]]
+    table = found.join(of_target, on="sample", how="inner")
     return table.sort_values(["series", "voltage", "number"], na_position="first").reset_index(
         drop=True
     )
@@ -179,75 +200,171 @@ def choose(models: Mapping[str, Model], measured: set[str]) -> Model | None:
     return min(exact or usable, key=lambda m: m.card.selection_score.value, default=None)
 
 
-def _row(
-    target: str,
-    library: Library,
-    sample: Mapping[str, xr.DataArray],
-    confidence: float,
-    ill_fitted: Mapping[str, str],
-) -> dict[str, object]:
-    model = choose(library.models[target], set(sample))
-    if model is None:
-        note = "no model for these edges alone" if sample else "no spectra"
-        return {"target": target, "verdict": "uncertain", "note": note}
-    return _predict(model, library.domains[model.card.subset], sample, confidence, ill_fitted)
-
-
-def _predict(
-    model: Model,
-    domain: Domain,
-    sample: Mapping[str, xr.DataArray],
-    confidence: float,
-    ill_fitted: Mapping[str, str],
-) -> dict[str, object]:
-    card = model.card
-    quantile = np.inf if card.not_learnable else residual_quantile(card.residuals, confidence)
-    possible = TARGET_TABLE[card.target].possible
-    value = float(np.clip(model.predict(sample), *possible))
-    is_class = card.kind == "class"
-    interval = (
-        class_interval(value, quantile) if is_class else value_interval(value, quantile, possible)
-    )
-    judgement = domain.judge(sample)
-    doubts = [f"{m}: {why}" for m, why in ill_fitted.items() if m in card.grids]
-    doubts += _doubts(model, interval, confidence)
+def rows_of(sample: Mapping[str, xr.DataArray], grids: Mapping[str, EnergyGrid]) -> dict[str, Rows]:
+    """One sample without any doubt about its axes, for :func:`infer_many`."""
     return {
-        "target": card.target,
-        "kind": card.kind,
-        "prediction": float(value >= 0.5) if is_class else value,
-        "low": interval.low,
-        "high": interval.high,
-        "level": confidence,
-        "probability": value if is_class else np.nan,
-        "interval_unbounded": interval.unbounded,
-        "in_domain": judgement.in_domain,
-        "domain_score": judgement.score,
-        "domain_threshold": judgement.threshold,
-        "subset": card.subset,
-        "modalities": " ".join(card.modalities),
-        "verdict": _verdict(judgement, doubts),
-        "note": "; ".join([*_where(judgement), *doubts, *_weak_threshold(domain)]),
+        m: Rows(row(sample, {m: grid})[:, None], ((),)) for m, grid in grids.items() if m in sample
     }
 
 
-def _verdict(judgement: Judgement, doubts: list[str]) -> str:
-    if not judgement.in_domain:
-        return "out_of_domain"
-    return "uncertain" if doubts else "ok"
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """m spectra of one modality as they are predicted.
+
+    ``values`` (m, 1 + k, grid): each as it is taken, then k times as it may be as well (at other
+    shifts, with other noise). ``doubts`` (m) says why it is not to be relied on.
+    """
+
+    values: NDArray[np.float32]
+    doubts: tuple[tuple[str, ...], ...]
 
 
-def _doubts(model: Model, interval: Interval, confidence: float) -> list[str]:
-    """Why a prediction should not be relied on, however familiar the spectra look."""
+def infer_many(
+    names: Sequence[str],
+    rows: Mapping[str, Rows],
+    library: Library,
+    confidence: float,
+) -> pd.DataFrame:
+    """Predict every target of m samples that were measured at the same edges.
+
+    The interval of a number has the conformal quantile of the model and the spread of the
+    predictions over what else the spectra may be, added as independent (in squares).
+
+    Returns
+    -------
+    One row a sample and target: ``sample``, then as :func:`infer`.
+    """
+    tables = []
+    for target in (t for t in TARGET_TABLE if t in library.models):
+        model = choose(library.models[target], set(rows))
+        if model is None:
+            note = "no model for these edges alone" if rows else "no spectra"
+            empty = {"target": target, "verdict": "uncertain", "note": note}
+            tables.append(pd.DataFrame([{"sample": n, **empty} for n in names]))
+        else:
+            domain = library.domains[model.card.subset]
+            tables.append(_predict(names, rows, model, domain, confidence))
+    order = {name: i for i, name in enumerate(names)}
+    found = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["sample"])
+    found = found.sort_values("sample", key=lambda s: s.map(order), kind="stable")
+    return found.reindex(columns=["sample", *COLUMNS]).reset_index(drop=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """What one model says of m samples: arrays (m,), and what names the strange energies."""
+
+    value: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    unbounded: bool
+    score: NDArray[np.float64]
+    worst: Callable[[int], list[tuple[str, float, float]]]
+
+
+def predict_arrays(
+    x: NDArray[np.float32], model: Model, domain: Domain, confidence: float
+) -> Predicted:
+    """Values and intervals of features (m, 1 + k, p), see :class:`Rows`."""
+    card = model.card
+    flat = np.clip(
+        model.predict_rows(x.reshape(-1, x.shape[2])), *TARGET_TABLE[card.target].possible
+    )
+    predicted = flat.reshape(x.shape[:2])
+    quantile = np.inf if card.not_learnable else residual_quantile(card.residuals, confidence)
+    low, high, unbounded = _intervals(predicted, quantile, confidence, card)
+    return Predicted(predicted[:, 0], low, high, unbounded, *domain.judge_rows(x[:, 0]))
+
+
+def _predict(
+    names: Sequence[str],
+    rows: Mapping[str, Rows],
+    model: Model,
+    domain: Domain,
+    confidence: float,
+) -> pd.DataFrame:
+    """One row a sample for one target."""
+    card, used = model.card, list(model.card.grids)
+    found = predict_arrays(
+        np.concatenate([rows[m].values for m in used], axis=2), model, domain, confidence
+    )
+    is_class = card.kind == "class"
+    known = found.score <= domain.threshold
+    general, spare = _doubts(model, found.unbounded, confidence), _unused(rows, used)
+    open_label = is_class and not found.unbounded
+    verdicts, notes = [], []
+    for i in range(len(names)):
+        doubts = [f"{m}: {why}" for m in used for why in rows[m].doubts[i]] + general
+        if open_label and found.low[i] != found.high[i]:
+            doubts.append(f"neither label can be excluded at {confidence:.0%}")
+        strange = [] if known[i] else _where(found.worst(i))
+        verdicts.append("out_of_domain" if not known[i] else "uncertain" if doubts else "ok")
+        notes.append("; ".join([*strange, *doubts, *_weak_threshold(domain), *spare]))
+    return pd.DataFrame(
+        {
+            "sample": list(names),
+            "target": card.target,
+            "kind": card.kind,
+            "prediction": (found.value >= 0.5).astype(float) if is_class else found.value,
+            "low": found.low,
+            "high": found.high,
+            "level": confidence,
+            "probability": found.value if is_class else np.nan,
+            "interval_unbounded": found.unbounded,
+            "in_domain": known,
+            "domain_score": found.score,
+            "domain_threshold": domain.threshold,
+            "subset": card.subset,
+            "modalities": " ".join(card.modalities),
+            "verdict": verdicts,
+            "note": notes,
+        }
+    )
+
+
+def _intervals(
+    predicted: NDArray[np.float64], quantile: float, confidence: float, card: Card
+) -> tuple[NDArray[np.float64], NDArray[np.float64], bool]:
+    """Bounds (m,) of predictions (m, 1 + k), and whether nothing but physics limits them."""
+    taken, tail = predicted[:, 0], (1 - confidence) / 2
+    if predicted.shape[1] > 1:
+        spread = np.quantile(predicted[:, 1:], [tail, 1 - tail], axis=1)
+    else:
+        spread = np.array([taken, taken])
+    below, above = np.maximum(taken - spread[0], 0.0), np.maximum(spread[1] - taken, 0.0)
+    if card.kind == "class":
+        conform = [
+            (np.abs(label - spread) <= quantile).any(axis=0) | (np.abs(label - taken) <= quantile)
+            for label in (0.0, 1.0)
+        ]
+        neither = ~(conform[0] | conform[1])
+        low = np.where(conform[0] | neither, 0.0, 1.0)
+        high = np.where(conform[1] | neither, 1.0, 0.0)
+        return low, high, bool(np.isinf(quantile))
+    low, high = TARGET_TABLE[card.target].possible
+    bounds = taken - np.hypot(quantile, below), taken + np.hypot(quantile, above)
+    return *(np.clip(b, low, high) for b in bounds), bool(np.isinf(quantile))
+
+
+def _unused(rows: Mapping[str, Rows], used: Sequence[str]) -> list[str]:
+    """Edges that were measured but that the chosen model does not read, and what would."""
+    left = [m for m in rows if m not in used]
+    if not left:
+        return []
+    subset = ", ".join(rows)
+    return [f"{', '.join(left)} not used: no model reads all edges; add a subset [{subset}]"]
+
+
+def _doubts(model: Model, unbounded: bool, confidence: float) -> list[str]:
+    """Why the predictions of a model should not be relied on, whatever the spectra look like."""
     card, doubts = model.card, []
     if card.not_learnable:
         return [card.not_learnable]
-    if interval.unbounded:
+    if unbounded:
         doubts.append(
             f"{len(card.residuals)} parents are too few for a {confidence:.0%} interval "
             f"({groups_needed(confidence)} needed)"
         )
-    elif card.kind == "class" and interval.low != interval.high:
-        doubts.append(f"neither label can be excluded at {confidence:.0%}")
     score = card.selection_score
     if score.ci_high is None or score.ci_high >= score.baseline:
         why = f" ({score.note})" if score.ci_high is None else ""
@@ -265,8 +382,6 @@ def _weak_threshold(domain: Domain) -> list[str]:
     ]
 
 
-def _where(judgement: Judgement) -> list[str]:
-    if judgement.in_domain:
-        return []
-    places = ", ".join(f"{m} {e:.1f} eV" for m, e, _ in judgement.disagreement)
+def _where(disagreement: Sequence[tuple[str, float, float]]) -> list[str]:
+    places = ", ".join(f"{m} {e:.1f} eV" for m, e, _ in disagreement)
     return [f"unlike the training spectra, most at {places}"]

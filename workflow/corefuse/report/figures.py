@@ -18,7 +18,6 @@ from matplotlib.lines import Line2D
 from corefuse.core.edges import Edge, split_modality
 from corefuse.core.files import atomic
 from corefuse.core.targets import TARGET_TABLE
-from corefuse.read.match import Match
 
 # Okabe & Ito's colours, told apart with any colour vision
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
@@ -242,41 +241,12 @@ def _answer(value: float, row: Any, is_class: bool) -> str:
     return f"{value:.2f}{interval}  {verdict}"
 
 
-def measured_and_simulated(
-    measured: xr.DataArray, simulated: xr.DataArray, modality: str, notes: str, match: Match
-) -> Figure:
-    """A measured edge over the simulated ensemble (sample, energy), and its fit to the nearest."""
-    figure = Figure(figsize=(8.4, 3.4), layout="constrained")
-    ax, fitted = figure.subplots(1, 2)
-    energy = measured[measured.dims[0]].values
-    ax.fill_between(
-        energy, simulated.min("sample"), simulated.max("sample"), color=BLUE, alpha=0.2, lw=0
-    )
-    ax.plot(energy, simulated.mean("sample"), color=BLUE, label="simulated: mean and range")
-    ax.plot(energy, measured, color="k", lw=1, label="measured, as the models read it")
-    ax.set_title(f"{modality_label(modality)}\n{notes}", **STYLE)
-    fitted.plot(match.energy_ev, match.simulated, color=BLUE, label="nearest simulated")
-    fitted.plot(match.energy_ev, match.intensity, color="k", lw=1, label="measured, fitted")
-    for place, _ in match.disagreement():
-        fitted.axvline(place, color=RED, lw=0.6, alpha=0.6)
-    bound = ", at its bound" if match.at_bound else ""
-    fitted.set_title(
-        f"shift {match.shift_ev:+.1f} eV, extra width {match.extra_fwhm_ev:+.1f} eV{bound}\n"
-        f"residual {match.residual:.0%}, most at the red lines",
-        **STYLE,
-    )
-    for axes in (ax, fitted):
-        axes.legend(frameon=False, **STYLE)
-        axes.set_xlabel("energy (eV)", **STYLE)
-        axes.set_ylabel("intensity (1/eV)", **STYLE)
-    return figure
-
-
 def series(predictions: pd.DataFrame) -> Figure:
-    """Predicted Li content against voltage, one panel a series; open circuit stands at the left.
+    """What was read against voltage, one panel a series; open circuit stands at the left.
 
-    ``predictions`` has series, sample, number, voltage (NaN at open circuit), prediction, low, high
-    and in_domain; a filled point is in domain. A series without voltages is drawn by ``number``.
+    ``predictions`` has series, sample, target, number, voltage (NaN at open circuit), prediction,
+    low, high and in_domain; a filled point is in domain. A series without voltages is drawn by
+    ``number``.
     """
     names = list(dict.fromkeys(predictions.series))
     figure, axes = _grid(len(names), columns=3, size=3.2, height=2.8)
@@ -285,15 +255,15 @@ def series(predictions: pd.DataFrame) -> Figure:
         rows = predictions[predictions.series == name]
         voltages = sorted(rows.voltage.dropna().unique())
         places = rows.voltage.fillna(start) if voltages else rows.number
-        for place, row in zip(places, rows.itertuples(), strict=True):
-            ax.plot([place, place], [row.low, row.high], color=GREY, lw=3, alpha=0.15)
-            face = BLUE if row.in_domain else "none"
-            ax.plot(place, row.prediction, "o", color=BLUE, mfc=face, ms=5)
+        ax.vlines(places, rows.low, rows.high, color=GREY, lw=3, alpha=0.15)
+        known = rows.in_domain.astype(bool)
+        for inside, face in ((known, BLUE), (~known, "none")):
+            ax.plot(places[inside], rows.prediction[inside], "o", color=BLUE, mfc=face, ms=5)
         if voltages and rows.voltage.isna().any():
             ax.set_xticks([start, *voltages], ["pristine", *(f"{v:g}" for v in voltages)])
         ax.set_title(name, **STYLE)
         ax.set_xlabel("voltage against Li (V)" if voltages else "spectrum", **STYLE)
-        ax.set_ylabel("predicted Li per f.u.", **STYLE)
+        ax.set_ylabel(f"predicted {TARGET_TABLE[rows.target.iloc[0]].label}", **STYLE)
     handles = [
         Line2D([], [], marker="o", ls="", color=BLUE, label="in domain"),
         Line2D([], [], marker="o", ls="", color=BLUE, mfc="none", label="out of domain"),
