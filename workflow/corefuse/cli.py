@@ -1,4 +1,4 @@
-"""The command ``corefuse``: ``corefuse read`` measured files, ``corefuse doctor`` the engines."""
+"""The command ``corefuse``: ``corefuse read`` and ``app`` for measured files, ``doctor``."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     out = argparse.ArgumentParser("corefuse", description=__doc__.split(":")[0])
     commands = out.add_subparsers(required=True, metavar="COMMAND")
     _add_read(commands)
+    _add_app(commands)
     _add_doctor(commands)
     return out
 
@@ -62,6 +63,21 @@ def _read(options: argparse.Namespace) -> int:
     from corefuse.read import command  # numpy, xarray and xgboost, which --help need not load
 
     return command.run(options)
+
+
+def _add_app(commands: argparse._SubParsersAction) -> None:
+    app = commands.add_parser("app", help="the same on a page of this machine's browser")
+    app.add_argument("--models", help="models of a finished run; default: those of corefuse")
+    app.add_argument("--confidence", type=float, default=0.8, help="of the intervals (0.8)")
+    app.add_argument("--port", type=int, default=5006, help="on 127.0.0.1 (5006)")
+    app.add_argument("--no-browser", action="store_true", help="do not open the browser")
+    app.set_defaults(run=_app)
+
+
+def _app(options: argparse.Namespace) -> int:
+    from corefuse.read import app  # Panel takes seconds to import
+
+    return app.run(options)
 
 
 def _add_doctor(commands: argparse._SubParsersAction) -> None:

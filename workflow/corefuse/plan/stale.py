@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
-# Where every file is of one sample, series, image or held-out structure.
-OF_ONE_SAMPLE = (
-    *("inference/*.csv", "measured/*.csv", "measured/*.nc", "images/*.nc"),
-    *("figures/inference_*", "figures/measured_*", "figures/image_*", "figures/series.*"),
-    "tables/series.html",
-)
 
+def remove(
+    folder: Path, samples: Collection[str], series: Collection[str], images: Collection[str]
+) -> list[Path]:
+    """Remove the results of samples and images of other names below a run's folder.
 
-def remove(folder: Path, asked_for: Iterable[Path]) -> list[Path]:
-    """Remove the results of one sample below a run's folder that no job of the run makes.
-
-    ``asked_for`` are the outputs of all jobs. Returns what was removed.
+    ``samples`` are all that have a file of their own, series and held-out structures too. Returns
+    what was removed.
     """
-    kept = {path.resolve() for path in asked_for}
-    found = {path for pattern in OF_ONE_SAMPLE for path in folder.glob(pattern)}
-    gone = sorted(path for path in found if path.resolve() not in kept)
+    cards = {f"inference_{name}" for name in samples} | {f"image_{name}" for name in images}
+    drawn = tuple(f"measured_{name}-" for name in samples)
+    expected = {
+        "inference/*.csv": lambda stem: stem in samples,
+        "measured/*.*": lambda stem: stem in samples,
+        "images/*.nc": lambda stem: stem in images,
+        "figures/inference_*": lambda stem: stem in cards,
+        "figures/image_*": lambda stem: stem in cards,
+        "figures/measured_*": lambda stem: stem.startswith(drawn),
+        "figures/series.*": lambda stem: bool(series),
+        "tables/series.html": lambda stem: bool(series),
+    }
+    gone = [p for pattern, of in expected.items() for p in folder.glob(pattern) if not of(p.stem)]
     for path in gone:
         path.unlink()
     return gone

@@ -35,18 +35,24 @@ def write(out: Path, found: Reading, simulated: Simulated, library: Library, mod
     drawn = draw(found, simulated)
     for name, figure in drawn.items():
         figures.save(figure, [out / f"{name}.svg"], 100)
-    body = [
+    shown = "".join(_section(name.replace("_", " "), svg(f)) for name, f in drawn.items())
+    about = f"<p>Models of {escape(str(models))}</p>"
+    with atomic(out / "index.html") as partial:
+        partial.write_text(_page("corefuse read", body(found, library, shown) + about))
+
+
+def body(found: Reading, library: Library, shown: str = "") -> str:
+    """The sections of the page; ``shown`` (HTML) stands after the answers."""
+    faults = [str(fault) for fault in found.failed.values()]
+    parts = [_section("Could not be read", _list(faults))] if faults else []
+    parts += [
         _section("Answers", _answers(found.answers)),
-        *(_section(name.replace("_", " "), svg(figure)) for name, figure in drawn.items()),
+        shown,
         _section("What was done to the data", _done(found.matched)),
-        _section("Models and edges that answered", _models(found.answers, library, models)),
+        _section("Models and edges that answered", _models(found.answers, library)),
         _section("What to measure next", _list(advice(found, library))),
     ]
-    if found.failed:
-        faults = [str(fault) for fault in found.failed.values()]
-        body.insert(0, _section("Could not be read", _list(faults)))
-    with atomic(out / "index.html") as partial:
-        partial.write_text(_page("corefuse read", "".join(body)))
+    return "".join(parts)
 
 
 def write_image(out: Path, name: str, maps: xr.Dataset) -> None:
@@ -158,7 +164,7 @@ def _done(matched: pd.DataFrame) -> str:
     return about + matched[columns].to_html(index=False, border=0, na_rep="")
 
 
-def _models(rows: pd.DataFrame, library: Library, folder: Path) -> str:
+def _models(rows: pd.DataFrame, library: Library) -> str:
     used = rows.dropna(subset=["subset"]).groupby(["target", "subset"], sort=False)
     lines = []
     for (target, subset), part in used:
@@ -170,7 +176,7 @@ def _models(rows: pd.DataFrame, library: Library, folder: Path) -> str:
             f"{score.value:.3g}, of the mean alone {score.baseline:.3g}; {card.n_structures} "
             f"structures of {card.n_groups} parents"
         )
-    return f"<p>Models of {escape(str(folder))}</p>{_list(lines)}"
+    return _list(lines)
 
 
 def _list(lines: Sequence[str]) -> str:
