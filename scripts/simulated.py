@@ -3,9 +3,9 @@
 import pandas as pd
 
 from corefuse.config import Dataset, Infer
-from corefuse.core import edge_table, files
+from corefuse.core import edge_table
 from corefuse.read import simulated
-from corefuse.spectra import calibration, process
+from corefuse.spectra import process
 
 made = simulated.assemble(
     process.read_usable(snakemake.input.spectra),
@@ -13,6 +13,5 @@ made = simulated.assemble(
     edge_table.load(snakemake.input.edges),
     Dataset.model_validate_json(snakemake.params.dataset),
     Infer.model_validate_json(snakemake.params.bounds),
-    calibration.from_json(files.read_json(snakemake.input.calibration)),
 )
 simulated.save(snakemake.output[0], made)

@@ -29,7 +29,7 @@ def build(root: Path, folder: Path) -> Path:
         p.stem: process.process({"gpaw": files.read_netcdf(p)}, settings.spectra, table, known)
         for p in paths
     }
-    beside = sim.assemble(spectra, index, table, settings.dataset, settings.infer, known)
+    beside = sim.assemble(spectra, index, table, settings.dataset, settings.infer)
     sim.save(folder / "simulated.nc", beside)
     modalities, subsets = settings.spectra.modalities(), config.resolve_subsets(settings)
     made = dataset.assemble(spectra, index, settings.dataset, modalities, table).dataset

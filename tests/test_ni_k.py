@@ -46,7 +46,7 @@ def run(root):
     trained = train.train_target(made, TARGET, subsets, settings.train)
     domains = domain.fit_domains(made, subsets, settings.train.seed)
     library = infer.Library({TARGET: trained.models}, domains)
-    beside = sim.assemble(simulated, index, table, settings.dataset, settings.infer, known)
+    beside = sim.assemble(simulated, index, table, settings.dataset, settings.infer)
     return SimpleNamespace(
         raw=raw, simulated=simulated, trained=trained, library=library, beside=beside
     )

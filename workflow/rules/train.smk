@@ -64,7 +64,6 @@ rule simulated:
     input:
         spectra=expand(P("spectra/{structure_id}.nc"), structure_id=SPECS),
         index=P("structures/index.csv"),
-        calibration=P("calibration.json"),
         edges=own("resources/edges.yaml"),
     output:
         P("models/simulated.nc"),

@@ -27,6 +27,7 @@ class Reference(Section):
     )
     feature: Feature
     energy_ev: float
+    energy_std_ev: float = Field(1.0, gt=0, description="standard deviation of energy_ev")
     source: str = Field(min_length=10)
 
 

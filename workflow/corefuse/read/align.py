@@ -35,8 +35,8 @@ class Misfit(Section):
     ``shift_error_ev`` the 90 % quantile of the distance between best and true shift, ``drift_ev``
     that of the distance between the best shifts of two structures of one parent: what chemistry
     alone does to a fitted shift. ``rigid_per_ev`` is how much of its shape an edge keeps when
-    chemistry moves it: the 10 % quantile, over pairs of structures of one parent, of their misfit
-    at the best relative shift over that shift. None where there are too few parents.
+    chemistry moves it: half of the smallest, over pairs of structures of one parent, of their
+    misfit at the best relative shift over that shift. None where there are too few parents.
     """
 
     scale: float | None
@@ -241,9 +241,9 @@ def relative(
 
 
 def rigidity(pairs: Sequence[tuple[float, float]]) -> float | None:
-    """10 % quantile of misfit over shift of pairs (shift in eV, misfit); see :class:`Misfit`."""
+    """Half the smallest misfit over shift of pairs (shift in eV, misfit); see :class:`Misfit`."""
     moved = [misfit / abs(shift) for shift, misfit in pairs if abs(shift) >= LEAST_MOVE_EV]
-    return float(np.quantile(moved, 0.1)) if moved else None
+    return min(moved) / 2 if moved else None
 
 
 def _quantile(values: Floats, share: float) -> float:

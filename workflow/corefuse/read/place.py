@@ -12,14 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from corefuse.config import Sample
-from corefuse.core.edges import split_modality
 from corefuse.read import align
 from corefuse.read.simulated import FREE, KNOWN, Simulated
 from corefuse.read.treated import REFERENCE, Treated
-from corefuse.spectra.features import feature_energy
 
 COMPOSITION_MISS = 0.05  # atoms per formula unit that a mixture of the cells may be off
 CONFLICT = 3.0  # standard deviations between two things that fix one axis
@@ -36,7 +33,7 @@ class Placed:
     sample it is aligned with, ``extra_fwhm_ev`` (m,) the width simulated spectra lack (negative:
     it is sharper, and is blurred). ``own_shift_ev`` (m,) is the spectrum's own best
     shift, ``residual`` (m,) its misfit at the shift that is taken, ``nearest`` (m,) the structure
-    nearest there, ``gain_ev`` (m,) the uncertainty of a chemical shift as large as it has.
+    nearest there.
     """
 
     shifts_ev: Floats
@@ -47,7 +44,6 @@ class Placed:
     own_shift_ev: Floats
     residual: Floats
     nearest: tuple[str, ...]
-    gain_ev: Floats
     aligned_with: tuple[str, ...]
     fixed_by: tuple[str, ...]
     at_bound: NDArray[np.bool_]
@@ -64,10 +60,9 @@ class Placed:
 
     def draws(self, number: int, stream: int) -> Floats:
         """Shifts (m, number) that stand for the distribution; the one taken is not among them."""
-        constant = align.draws(self.shifts_ev, self.likely, number, 3 * stream)
-        share = align.shares(number, 3 * stream + 1)
-        chemical = ndtri(align.shares(number, 3 * stream + 2))
-        return constant + share * self.drift_ev[:, None] + chemical * self.gain_ev[:, None]
+        constant = align.draws(self.shifts_ev, self.likely, number, 2 * stream)
+        share = align.shares(number, 2 * stream + 1)
+        return constant + share * self.drift_ev[:, None]
 
 
 def place(treated: Treated, samples: Mapping[str, Sample], simulated: Simulated) -> Placed:
@@ -85,7 +80,7 @@ def place(treated: Treated, samples: Mapping[str, Sample], simulated: Simulated)
     limits = np.full(m, misfits[FREE].largest or np.inf)
     residual_of = free.squared.copy()
     told = np.isfinite(treated.axis_std_ev)
-    axis_std = np.hypot(treated.axis_std_ev, simulated.constant_std_ev[_edge(modality)])
+    axis_std = np.hypot(treated.axis_std_ev, entry.reference.energy_std_ev)
     if told.any():
         likely[told] = align.gaussian(free.shifts_ev, 0.0, axis_std[told])
         for i in np.flatnonzero(told):
@@ -173,7 +168,6 @@ def place(treated: Treated, samples: Mapping[str, Sample], simulated: Simulated)
         own,
         residual,
         tuple(names[k] for k in free.nearest[rows, taken]),
-        _gain_ev(treated, shift, simulated),
         tuple(aligned),
         tuple(fixed),
         bound,
@@ -252,10 +246,6 @@ def _known(treated: Treated, samples: Mapping[str, Sample]) -> list[tuple[int, d
     ]
 
 
-def _edge(modality: str) -> str:
-    return split_modality(modality)[0].name
-
-
 def _at_bound(shift: Floats, width: Floats, max_shift_ev: float, max_width: float) -> Floats:
     at_shift = bool(max_shift_ev) & (np.abs(shift) > max_shift_ev - align.STEP_EV / 2)
     at_width = bool(max_width) & (np.abs(width) > max_width - 1e-6)
@@ -266,15 +256,3 @@ def _range(shifts_ev: Floats, likely: Floats) -> tuple[float, float]:
     """The middle 90 % of a distribution (S,)."""
     low, high = np.interp([0.05, 0.95], np.cumsum(likely) - likely / 2, shifts_ev)
     return float(low), float(high)
-
-
-def _gain_ev(treated: Treated, shift_ev: Floats, simulated: Simulated) -> Floats:
-    """Uncertainty (m,) of a chemical shift as large as each spectrum's, from the reference on."""
-    modality = treated.modality
-    gain, entry = simulated.gain_std.get(_edge(modality), 0.0), simulated.entry(modality)
-    if not gain:
-        return np.zeros(len(shift_ev))
-    form = align.standard_form(treated.energy_ev, treated.intensity, entry, shift_ev)
-    feature, at_ev = entry.reference.feature, entry.grid.energies_ev
-    found = [feature_energy(at_ev, one, feature) for one in form]
-    return gain * np.abs(np.array(found) - entry.reference.energy_ev)

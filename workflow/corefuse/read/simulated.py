@@ -27,10 +27,8 @@ from corefuse.learn.matrix import energy_dim
 from corefuse.read.align import Misfit, misfit_of, profile, relative, rigidity
 
 EVENNESS = 0.03  # weight of even shares against the composition
-# Standard deviation of a simulated edge's energy constant where calibration.json tells none: the
-# measured energies in resources/edges.yaml are stated to about 1 eV.
-CONSTANT_STD_EV = 1.0
-TRIALS = 48  # spectra of parents left out that are fitted for one modality's misfit
+TRIALS = 48  # structures of parents left out that are fitted for one modality's misfit,
+TRIAL_VIEWS = 4  # each in so many views
 PAIRED = 6  # structures of a parent that are laid beside each other
 TRIAL_STEP_EV, TRIAL_WIDTHS = 0.2, 3
 FREE, KNOWN = "free", "composition"  # which spectra an edge is fitted to
@@ -44,16 +42,14 @@ class Simulated:
     ``spectra`` has a modality's (structure, grid) in the order of ``index``, zeros where its
     element is absent; ``misfits`` how parents left out fit the others, by modality and by what
     they are fitted to (``free``: every structure, ``composition``: the mixture of their Li
-    content); ``constant_std_ev`` and ``gain_std`` the uncertainty of an edge's energy constant and
-    of its chemical shifts (a share of them).
+    content). That chemical shifts are not known better is in the models' own errors: their views
+    are moved by it.
     """
 
     table: EdgeTable
     index: pd.DataFrame
     spectra: dict[str, NDArray[np.float64]]
     misfits: dict[str, dict[str, Misfit]]
-    constant_std_ev: dict[str, float]
-    gain_std: dict[str, float]
     max_shift_ev: float
     max_extra_fwhm_ev: float
 
@@ -91,7 +87,6 @@ def assemble(
     table: EdgeTable,
     dataset: Dataset,
     infer: Infer,
-    calibration: Mapping[str, object],
 ) -> Simulated:
     """Join the spectra of a run (structure id -> ``spectra/<id>.nc``) and measure their misfits.
 
@@ -113,8 +108,6 @@ def assemble(
         rows,
         made,
         {},
-        {e: _told(calibration, e, "uncertainty_ev", CONSTANT_STD_EV) for e in edges},
-        {e: _told(calibration, e, "gain_uncertainty", 0.0) for e in edges},
         infer.max_shift_ev,
         infer.max_extra_fwhm_ev,
     )
@@ -139,8 +132,6 @@ def save(path: str | Path, simulated: Simulated) -> None:
     about = {
         "edges": json.dumps(to_json(simulated.table)),
         "misfits": json.dumps(misfits),
-        "constant_std_ev": json.dumps(simulated.constant_std_ev),
-        "gain_std": json.dumps(simulated.gain_std),
         SHIFT_KEY: simulated.max_shift_ev,
         WIDTH_KEY: simulated.max_extra_fwhm_ev,
     }
@@ -168,8 +159,6 @@ def load(path: str | Path) -> Simulated:
             pd.DataFrame(columns),
             {m: held[m].values.astype(float) for m in misfits},
             {m: {h: Misfit(**v) for h, v in by.items()} for m, by in misfits.items()},
-            json.loads(held.attrs["constant_std_ev"]),
-            json.loads(held.attrs["gain_std"]),
             float(held.attrs[SHIFT_KEY]),
             float(held.attrs[WIDTH_KEY]),
         )
@@ -205,32 +194,28 @@ def of_composition(
     return weights @ spectra / weights.sum(), float(np.abs(got - wanted).max())
 
 
-def _told(calibration: Mapping[str, object], edge: str, name: str, otherwise: float) -> float:
-    value = getattr(calibration.get(edge), name, None)
-    return otherwise if value is None else float(value)
-
-
 def _misfits(simulated: Simulated, modality: str, dataset: Dataset) -> dict[str, Misfit]:
     """How parents left out fit the others: to every structure, and to their own Li content."""
     index = simulated.index[simulated.present(modality)]
     spectra = simulated.ensemble(modality)
     groups = index.groupby("arrangement").parent_id.transform("first").to_numpy()
     chosen = _spread_out(len(spectra))
-    views = _views(modality, index, spectra, simulated.entry(modality), dataset)
+    views = _views(modality, index, spectra, simulated.entry(modality), dataset)  # (M, view, n)
     free, known = {}, {}
     for group in dict.fromkeys(groups[chosen]):
         own = [i for i in chosen if groups[i] == group]
         others = groups != group
         if not others.any():
             continue
-        free[group] = _trial(simulated, modality, views[own], spectra[others])
+        flat = views[own].reshape(-1, views.shape[2])
+        free[group] = _trial(simulated, modality, flat, spectra[others])
         parts = []
         for i in own if (index.defect_class[others] == "pristine").any() else ():
             told = {"Li": float(index.x_li.iloc[i])}
             element = split_modality(modality)[0].element
             mixed, away = of_composition(told, element, index[others], spectra[others])
             if away < 0.05:
-                parts.append(_trial(simulated, modality, views[[i]], mixed[None]))
+                parts.append(_trial(simulated, modality, views[i], mixed[None]))
         if parts:
             known[group] = tuple(np.concatenate(one) for one in zip(*parts, strict=True))
     rigid = rigidity(_pairs(simulated, modality, spectra[chosen], groups[chosen]))
@@ -267,11 +252,13 @@ def _views(
     entry: EdgeEntry,
     dataset: Dataset,
 ) -> NDArray[np.float64]:
-    """A distorted view (structure, grid) of each spectrum, its axis as it is."""
+    """Distorted views (structure, view, grid) of each spectrum, their axes as they are."""
     true_axis = dataset.model_copy(update={"shift_ev": 0.0})
-    rngs = [view_rng(dataset.seed, name, 0, f"{modality}-fit") for name in index.structure_id]
-    views = [noisy_views(s, entry, true_axis, [r])[0] for s, r in zip(spectra, rngs, strict=True)]
-    return np.array(views, float)
+    out = []
+    for name, spectrum in zip(index.structure_id, spectra, strict=True):
+        rngs = [view_rng(dataset.seed, name, k, f"{modality}-fit") for k in range(TRIAL_VIEWS)]
+        out.append(noisy_views(spectrum, entry, true_axis, rngs))
+    return np.array(out, float)
 
 
 def _trial(
