@@ -5,7 +5,7 @@ import synthetic
 import xarray as xr
 from synthetic import MN_L, MODALITIES, NI_L, O_K
 
-from corefuse.config import Sample, Train
+from corefuse.config import Train
 from corefuse.core.errors import InputError
 from corefuse.learn.domain import fit_domains, save_domain
 from corefuse.learn.matrix import on_axis
@@ -224,28 +224,31 @@ def test_the_truth_of_a_simulated_sample_is_its_row_of_the_index():
 
 
 def test_a_series_is_told_in_the_order_of_its_voltage():
-    spectra = [{"edge": "Ni K", "technique": "XAS", "file": "a.csv"}]
-    samples = [
-        Sample(name=f"s{i}", spectra=spectra, series="mine", voltage=v)
+    places = [
+        {"series": "mine", "sample": f"s{i}", "voltage": v}
         for i, v in enumerate((4.8, None, 3.0, 4.3))
-    ] + [Sample(name="other", spectra=spectra)]
+    ]
 
-    def answer(value):
-        row = dict.fromkeys(COLUMNS) | {"target": "x_li", "prediction": value, "in_domain": True}
-        return pd.DataFrame([row])
+    def answers(*values):
+        empty = dict.fromkeys(COLUMNS) | {"target": "x_li", "in_domain": True}
+        return pd.DataFrame(
+            [empty | {"sample": f"s{i}", "prediction": v} for i, v in enumerate(values)]
+        )
 
-    read = {f"s{i}": answer(v) for i, v in enumerate((0.2, 1.0, 0.9, 0.4))}
-    table = series(samples, read)
+    read = answers(0.2, 1.0, 0.9, 0.4)
+    table = series(places, read)
     assert table["sample"].tolist() == ["s1", "s2", "s3", "s0"]
     assert series_order(table) == (
         "mine: pristine 1.00, 3 V 0.90, 4.3 V 0.40, 4.8 V 0.20; the order follows the voltage."
     )
     assert len(series_figure(table).axes) == 1
-    unnamed = [s.model_copy(update={"voltage": None}) for s in samples]
+    unnamed = [place | {"voltage": None} for place in places]
     table = series(unnamed, read)
     assert table["sample"].tolist() == ["s0", "s1", "s2", "s3"]
     assert table["number"].tolist() == [1, 2, 3, 4]
     assert series_order(table) == ""
     assert series_figure(table).axes[0].get_xlabel() == "spectrum"
-    read["s0"] = answer(0.5)
-    assert "the order does not follow the voltage" in series_order(series(samples, read))
+    worse = series(places, answers(0.5, 1.0, 0.9, 0.4))
+    assert "the order does not follow the voltage" in series_order(worse)
+    other = series(places, read.assign(target="x_ni"))  # a run may train no Li content
+    assert set(other.target) == {"x_ni"}

@@ -6,12 +6,13 @@ from corefuse import config as cfg
 from corefuse.config import samples
 from corefuse.core.errors import InputError
 
+PUBLIC = "ni_k_nmc/nmc_exp_xas.json"  # of resources/data.yaml: `snakemake download` gets it
 LISTED = {
     "samples": [
         {"name": "there", "spectra": [{"edge": "O K", "technique": "EELS", "file": "a/o.csv"}]},
-        {"name": "gone", "spectra": [{"edge": "O K", "technique": "EELS", "file": "a/none.csv"}]},
+        {"name": "gone", "spectra": [{"edge": "Ni K", "technique": "XAS", "file": PUBLIC}]},
     ],
-    "images": [{"name": "map", "file": "a/map.dm3", "edges": ["O K"]}],
+    "images": [{"name": "map", "file": PUBLIC, "edges": ["O K"]}],
 }
 
 
@@ -35,9 +36,18 @@ def test_what_is_there_comes_in_and_the_rest_is_told(raw, tmp_path):
     assert "COREFUSE_DATA" in left_out[0]
 
 
+def test_a_file_that_no_download_brings_is_an_error(raw, tmp_path):
+    """A typo in a file name left the sample out with exit 0, and its old results stayed."""
+    file = tmp_path / "samples.yaml"
+    file.write_text(file.read_text().replace("a/o.csv", "a/typo.csv"))
+    with pytest.raises(InputError, match=r"there\.file: there is no .*a/typo\.csv"):
+        samples.put_in(raw, "c.yaml")
+
+
 def test_the_environment_names_the_folder(raw, tmp_path, monkeypatch):
     del raw["infer"]["data_folder"]
-    assert not samples.put_in(raw, "c.yaml")[0]["infer"]["samples"]
+    with pytest.raises(InputError, match=r"there is no data/a/o\.csv.*COREFUSE_DATA"):
+        samples.put_in(raw, "c.yaml")
     monkeypatch.setenv("COREFUSE_DATA", str(tmp_path / "data"))
     assert samples.put_in(raw, "c.yaml")[0]["infer"]["samples"]
 
