@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from corefuse.config import Sample
+from corefuse.core.edge_table import EdgeTable
 from corefuse.core.edges import split_modality
 from corefuse.core.errors import InputError
 from corefuse.learn.matrix import energy_dim
@@ -171,7 +172,7 @@ def table(
     order = {name: i for i, name in enumerate(names)}
     found = pd.DataFrame(rows, columns=MATCHED)
     found = found.sort_values("sample", key=lambda s: s.map(order), kind="stable")
-    return _with_axis_hint(found.reset_index(drop=True), simulated)
+    return with_axis_hint(found.reset_index(drop=True), simulated.table)
 
 
 def dataset(reading: Reading, simulated: Simulated) -> xr.Dataset:
@@ -223,12 +224,12 @@ def _told(
     return ", ".join(places)
 
 
-def _with_axis_hint(matched: pd.DataFrame, simulated: Simulated) -> pd.DataFrame:
-    """Says where the shifts of all EELS edges of a sample together ask for another gain."""
+def with_axis_hint(matched: pd.DataFrame, edge_table: EdgeTable) -> pd.DataFrame:
+    """The table, noting where the shifts of all EELS edges of a sample ask for another gain."""
     is_eels = matched.modality.str.endswith("-EELS")
     for _, rows in matched[is_eels].groupby("sample"):
         edges = [split_modality(m)[0].name for m in rows.modality]
-        true_ev = np.array([simulated.table[e].reference.energy_ev for e in edges])
+        true_ev = np.array([edge_table[e].reference.energy_ev for e in edges])
         found = gain.line(true_ev - rows.fitted_shift_ev.to_numpy(), true_ev)
         if found is not None and found.is_gain(gain.HINT_EV):
             hint = f"shifts grow with the energy as of an axis off by its gain ({found})"
