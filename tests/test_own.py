@@ -16,7 +16,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from corefuse.config import OwnStructures, Structures
 from corefuse.core.errors import InputError
 from corefuse.plan import specs
-from corefuse.structures import build, own
+from corefuse.structures import build, own, point_defects
 
 # Rock salt MgO type: NiO, a = 4.17 angstrom; MnO, a = 4.44 angstrom (ICSD values, rounded).
 NIO = Structure.from_spacegroup(
@@ -231,3 +231,68 @@ def test_the_workflow_plans_them(write, tmp_path, root):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "rule structure" in done.stdout + done.stderr
+
+
+def spinel():
+    """LiMn2O4, Fd-3m, a = 8.247 angstrom, u = 0.388 in origin choice 1 (room temperature)."""
+    return Structure.from_spacegroup(
+        "Fd-3m",
+        Lattice.cubic(8.247),
+        ["Li", "Mn", "O"],
+        [[0, 0, 0], [0.625, 0.625, 0.625], [0.388, 0.388, 0.388]],
+    ).get_primitive_structure()
+
+
+def test_defects_are_made_at_every_distinct_site_of_any_crystal(write):
+    entry = {
+        "file": str(write("LiMn2O4.cif", spinel())),
+        "anions_per_formula_unit": 4,
+        "moments": {"Mn": 3.4},
+        "defects": [
+            {"kind": "vacancy", "element": "O"},
+            {"kind": "antisite_pair", "element": "Li", "partner": "Mn"},
+            {"kind": "substitution", "element": "Mn", "partner": "Mn"},
+        ],
+    }
+    found = {s.structure_id: s for s in requested(entry)}
+    pristine = found.pop("LiMn2O4")
+    assert set(found) == {"LiMn2O4-vO1", "LiMn2O4-asLiMn1", "LiMn2O4-MnonMn1"}
+    assert {s.group for s in found.values()} == {pristine.group}
+    assert pristine.count("O") == 8 and found["LiMn2O4-vO1"].count("O") == 7
+    rows = {name: build.labels(build.make(spec)) for name, spec in found.items()}
+    assert rows["LiMn2O4-vO1"]["v_o_fraction"] == 0.5
+    assert rows["LiMn2O4-vO1"]["defect_class"] == "vacancy"
+    assert rows["LiMn2O4-asLiMn1"]["antisite_count"] == 1
+    assert build.labels(build.make(pristine))["v_o_present"] == 0
+    swapped = build.of_user(found["LiMn2O4-asLiMn1"])
+    assert swapped.composition == build.of_user(pristine).composition
+
+
+def test_two_kinds_of_site_of_one_element_are_told_apart():
+    layered = Structure.from_spacegroup(
+        "C2/m",  # Li2MnO3 (Strobel & Lambert-Andron, J. Solid State Chem. 75, 90 (1988))
+        Lattice.from_parameters(4.937, 8.532, 5.030, 90, 109.46, 90),
+        ["Mn", "Li", "Li", "Li", "O", "O"],
+        [
+            *([0, 0.16708, 0], [0, 0.5, 0], [0, 0.6606, 0.5], [0, 0, 0.5]),
+            *([0.2189, 0, 0.2273], [0.2540, 0.32119, 0.2233]),
+        ],
+    )
+    assert len(point_defects.distinct_sites(layered, "Li")) == 3
+    assert len(point_defects.distinct_sites(layered, "O")) == 2
+    assert len(point_defects.distinct_sites(layered, "Mn")) == 1
+
+
+def test_a_supercell_dilutes_a_defect(write):
+    entry = {
+        "file": str(write("NiO.cif")),
+        "supercell": (2, 2, 2),
+        "moments": {"Ni": 1.7},
+        "defects": [{"kind": "vacancy", "element": "O"}],
+    }
+    pristine, vacancy = requested(entry)
+    assert pristine.count("Ni") == 8 and vacancy.count("O") == 7
+    assert pristine.formula_units == 4 and vacancy.defect_places == 1
+    assert vacancy.crystal.moments_mub == [1.7] * 8 + [0.0] * 7
+    missing = entry | {"defects": [{"kind": "vacancy", "element": "Co"}]}
+    assert "no Co for a vacancy" in refused(missing)

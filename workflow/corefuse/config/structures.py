@@ -145,6 +145,25 @@ class Series(Section):
 MOST_STRUCTURES = 20_000
 
 
+class PointDefect(Section):
+    """One kind of point defect in a crystal of your own, at every symmetry-distinct site."""
+
+    kind: Literal["vacancy", "antisite_pair", "substitution"] = Field(
+        description="an atom removed, two atoms exchanged, or one element put for another"
+    )
+    element: Name = Field(description="element of the sites that are changed")
+    partner: str = Field(
+        "", description="element it changes places with (the nearest), or that replaces it"
+    )
+
+    @model_validator(mode="after")
+    def _partner_where_needed(self) -> PointDefect:
+        if (self.kind == "vacancy") == bool(self.partner):
+            problem = "a vacancy has no partner" if self.partner else f"{self.kind} needs a partner"
+            raise ValueError(f"{problem}|name both elements, or one for a vacancy|partner")
+        return self
+
+
 class OwnStructures(Section):
     """Structures of your own, read from files instead of built."""
 
@@ -183,6 +202,20 @@ class OwnStructures(Section):
     labels: dict[Name, float] = Field(
         {}, description="labels that replace or extend those counted from the cell"
     )
+    supercell: tuple[int, int, int] = Field(
+        (1, 1, 1), description="repetitions of the cell along its axes, before any defect"
+    )
+    defects: list[PointDefect] = Field(
+        [], description="one more structure per symmetry-distinct site for each of these"
+    )
+
+    @model_validator(mode="after")
+    def _supercell_is_positive(self) -> OwnStructures:
+        if min(self.supercell) < 1 or max(self.supercell) > 20:
+            raise ValueError(
+                f"{self.supercell} is no cell|use three numbers from 1 to 20|supercell"
+            )
+        return self
 
 
 class Structures(Section):

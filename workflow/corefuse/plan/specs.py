@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from math import ceil
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from corefuse.config import Defect, Metal, Relaxation, Section, Series, Sites, Structures, canonical
 from corefuse.core.edges import EDGES
@@ -137,6 +137,7 @@ class OwnSpec(Section):
     labels: dict[str, float]
     seed: int
     relaxation: Relaxation
+    defects: list[dict[str, Any]] | None = None  # records; None: nobody says what the crystal lacks
 
     @property
     def structure_id(self) -> str:
@@ -165,8 +166,8 @@ class OwnSpec(Section):
 
     @property
     def defect_places(self) -> int:
-        """Places of defects made by this workflow: none."""
-        return 0
+        """Sites that defects made by this workflow change."""
+        return len(self.defects or ())
 
     def count(self, element: str) -> int:
         """Atoms of an element in the cell."""

@@ -141,7 +141,7 @@ def of_user(spec: OwnSpec) -> Structure:
             "parent_id": spec.parent_id,
             "host_id": spec.host_id,
             "arrangement": spec.group,
-            "defects": [],
+            "defects": spec.defects or [],
         },
     )
 
@@ -190,9 +190,27 @@ def _contents_of_user(structure: Structure, spec: dict[str, Any]) -> dict[str, A
         "formula_units": units,
         **values(cell),
         **counted,
-        **dict.fromkeys(("v_o_count", "antisite_count")),
-        "defect_class": "",
+        **_defects_of_user(spec),
         **spec["labels"],
+    }
+
+
+def _defects_of_user(spec: dict[str, Any]) -> dict[str, Any]:
+    """Defect labels where this workflow made the defects; unknown where the crystal came so."""
+    made, units = spec["defects"], spec["formula_units"]
+    if made is None:
+        return {"v_o_count": None, "antisite_count": None, "defect_class": ""}
+    kinds = Counter(one["kind"] for one in made)
+    vacancies, antisites = kinds["oxygen_vacancy"], kinds["antisite_pair"] // 2
+    names = {"oxygen_vacancy": "vacancy", "antisite_pair": "antisite"}
+    return {
+        "v_o_count": vacancies,
+        "v_o_fraction": vacancies / units,
+        "v_o_present": float(vacancies > 0),
+        "antisite_count": antisites,
+        "antisite_fraction": antisites / units,
+        "antisite_present": float(antisites > 0),
+        "defect_class": "+".join(dict.fromkeys(names.get(k, k) for k in kinds)) or "pristine",
     }
 
 

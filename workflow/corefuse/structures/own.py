@@ -10,7 +10,8 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from corefuse.core.elements import ELEMENTS
 from corefuse.core.errors import InputError
 from corefuse.core.files import read_json
 from corefuse.plan.specs import Crystal, OwnSpec
+from corefuse.structures import point_defects
 
 SUFFIXES = (".cif", ".vasp", ".poscar", ".xyz", ".extxyz", ".json")
 NAMES = ("POSCAR", "CONTCAR")
@@ -82,7 +84,9 @@ def _of_entry(
             if row.frame is not None and frame.number != row.frame:
                 continue
             check(frame)
-            yield _request(entry, section, row, frame)
+            pristine = _request(entry, section, row, frame)
+            yield pristine
+            yield from _with_defects(entry, pristine, frame.file)
         if row.frame is not None and row.frame >= len(frames):
             problem = f"it holds {len(frames)} structures, no frame {row.frame}"
             raise InputError(row.file, "frame", problem, f"use 0 to {len(frames) - 1}")
@@ -265,10 +269,34 @@ def check(frame: Frame) -> None:
         )
 
 
+def _with_defects(entry: OwnStructures, pristine: OwnSpec, file: Path) -> Iterator[OwnSpec]:
+    """A request per kind of defect and symmetry-distinct site; all in the group of the pristine."""
+    crystal = pristine.crystal
+    structure = Structure(crystal.lattice, crystal.elements, crystal.frac_coords)
+    for defect in entry.defects:
+        try:
+            made = list(point_defects.of_kind(structure, defect))
+        except ValueError as fault:
+            problem, _, fix = str(fault).partition("|")
+            raise InputError(file, "defects", problem, fix) from None
+        for one in made:
+            moments = crystal.moments_mub and [crystal.moments_mub[i] for i in one.kept]
+            changed = crystal.model_copy(
+                update={
+                    "elements": [s.specie.symbol for s in one.structure],
+                    "frac_coords": np.round(one.structure.frac_coords, 8).tolist(),
+                    "moments_mub": moments,
+                }
+            )
+            more = {"name": f"{pristine.name}-{one.label}", "crystal": changed}
+            yield pristine.model_copy(update=more | {"defects": one.record})
+
+
 def _request(entry: OwnStructures, section: Structures, row: Row, frame: Frame) -> OwnSpec:
-    structure = _right_handed(frame.structure.get_sorted_structure(lambda s: _order(s)))
-    order = sorted(range(len(frame.structure)), key=lambda i: _order(frame.structure[i]))
-    moments = _moments(entry, structure, frame, order)
+    repeated = _repeated(frame, entry.supercell)
+    structure = _right_handed(repeated.structure.get_sorted_structure(lambda s: _order(s)))
+    order = sorted(range(len(repeated.structure)), key=lambda i: _order(repeated.structure[i]))
+    moments = _moments(entry, structure, repeated, order)
     stem = row.name or _safe(row.file.stem if row.file.name not in NAMES else row.file.parent.name)
     several = frame.several and row.frame is None
     name = f"{stem}-{frame.number:04d}" if several else stem
@@ -288,7 +316,22 @@ def _request(entry: OwnStructures, section: Structures, row: Row, frame: Frame) 
         labels=dict(row.labels),
         seed=section.seed,
         relaxation=section.relaxation,
+        defects=[] if entry.defects else None,
     )
+
+
+def _repeated(frame: Frame, supercell: tuple[int, int, int]) -> Frame:
+    """The frame with its cell repeated, its moments with it."""
+    if supercell == (1, 1, 1):
+        return frame
+    structure = frame.structure.copy()
+    if frame.moments is not None:
+        structure.add_site_property("magmom", list(frame.moments))
+    structure.make_supercell(supercell)
+    moments = structure.site_properties.get("magmom") if frame.moments is not None else None
+    repeated = replace(frame, structure=structure, moments=moments)
+    check(repeated)
+    return repeated
 
 
 def _order(site: Any) -> int:
@@ -324,7 +367,7 @@ def _moments(
 
 def _formula_units(entry: OwnStructures, row: Row, structure: Structure) -> float:
     if row.formula_units is not None:
-        return row.formula_units
+        return row.formula_units * prod(entry.supercell)
     anions = sum((ELEMENTS[s.specie.symbol].charge or 0) < 0 for s in structure)
     return anions / entry.anions_per_formula_unit if anions else 1.0
 
