@@ -4,7 +4,13 @@ import rawdata
 
 from corefuse.config import Spectra
 from corefuse.core import edge_table
-from corefuse.spectra.calibration import calibrate, from_json, reference_structures, to_json
+from corefuse.spectra.calibration import (
+    calibrate,
+    from_json,
+    mean_valences,
+    reference_structures,
+    to_json,
+)
 
 L_EDGE = "Co L2,3"
 
@@ -99,3 +105,13 @@ def test_json_round_trip(table, settings):
     assert {"constant_ev", "structure_id", "feature", "reference_energy_ev", "source"} <= (
         stored[L_EDGE].keys()
     )
+
+
+def test_another_family_finds_its_own_reference_and_no_valence_of_layered_oxides(table):
+    layered = {"structure_id": "nmc", "defect_class": "pristine", "x_li": 1.0, "x_ni": 1.0}
+    olivine = {"structure_id": "lfp", "defect_class": "", "x_li": 1.0, "x_fe": 1.0, "x_p": 1.0}
+    index = pd.DataFrame([layered, olivine]).assign(x_mn=0.0, x_co=0.0, v_o_fraction=0.0)
+    index["x_ni"] = index.x_ni.fillna(0.0)
+    chosen = reference_structures(index, ["Fe L2,3", "Ni L2,3"], table)
+    assert chosen == {"Fe L2,3": "lfp", "Ni L2,3": "nmc"}
+    assert mean_valences(index) == {"nmc": 3.0, "lfp": None}

@@ -70,7 +70,7 @@ def broken(root, change):
         (lambda d: d["O K"].update(window_ev=[535, 549]), "O K"),
         (lambda d: d["O K"]["grid"].update(step_ev=0.7), "O K.grid"),
         (lambda d: d["O K"]["reference"].update(feature="knee"), "O K.reference.feature"),
-        (lambda d: d["O K"]["reference"].update(compound={"Fe": 1}), "O K.reference.compound.Fe"),
+        (lambda d: d["O K"]["reference"].update(compound={"Xe": 1}), "O K.reference.compound.Xe"),
     ],
 )
 def test_a_fault_in_the_table_names_file_and_key(root, tmp_path, change, key):

@@ -14,7 +14,7 @@ from corefuse.core.edges import EDGES
 from corefuse.core.errors import InputError
 from corefuse.core.section import Section
 from corefuse.core.spectrum import EnergyGrid
-from corefuse.core.vocabulary import EdgeName, Metal
+from corefuse.core.vocabulary import EdgeName, MetalOf3d
 
 Feature = Literal["peak", "pre_edge_peak", "half_height"]
 
@@ -22,8 +22,8 @@ Feature = Literal["peak", "pre_edge_peak", "half_height"]
 class Reference(Section):
     """A measured energy that calibrates one edge: of which compound, which feature, from where."""
 
-    compound: dict[Metal, float] = Field(
-        min_length=1, description="metal fractions x of the LiMO2 it stands for"
+    compound: dict[MetalOf3d, float] = Field(
+        min_length=1, description="fractions of the 3d metals of the compound, e.g. of LiMO2"
     )
     feature: Feature
     energy_ev: float

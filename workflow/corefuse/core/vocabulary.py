@@ -29,7 +29,9 @@ Name = Annotated[
     Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80),
     AfterValidator(text.not_periodic),
 ]
+METALS_3D = tuple(s for s, e in ELEMENTS.items() if e.cuts)  # moments tell their valence
 Metal = Literal[METALS]  # type: ignore[valid-type]
+MetalOf3d = Literal[METALS_3D]  # type: ignore[valid-type]
 EdgeName = Literal[tuple(EDGES)]  # type: ignore[valid-type]
 Technique = Literal[TECHNIQUES]  # type: ignore[valid-type]
 Target = Literal[TARGETS]  # type: ignore[valid-type]

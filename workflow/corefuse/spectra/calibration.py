@@ -11,11 +11,12 @@ import pandas as pd
 import xarray as xr
 from pydantic import TypeAdapter
 
-from corefuse.config import METALS, Section, Spectra
+from corefuse.config import Section, Spectra
 from corefuse.core.edge_table import EdgeEntry, EdgeTable, Feature, Reference
 from corefuse.core.edges import EDGES
 from corefuse.core.files import read_netcdf
 from corefuse.core.rawdata import holds_all_levels, of_edge, site_mean
+from corefuse.core.vocabulary import METALS, METALS_3D
 from corefuse.spectra import chemical_shift
 from corefuse.spectra.chemical_shift import AS_SIMULATED, LeftOver, Response
 
@@ -100,14 +101,20 @@ def reference_structures(
 
 def _content(index: pd.DataFrame, element: str) -> pd.Series:
     """Atoms of an element per formula unit; oxygen is in every structure."""
-    return pd.Series(2.0, index.index) if element == "O" else index[f"x_{element.lower()}"]
+    if element == "O":
+        return pd.Series(2.0, index.index)
+    return index.get(f"x_{element.lower()}", pd.Series(0.0, index.index)).fillna(0.0)
 
 
 def _rank(row: dict[str, Any], reference: Reference) -> tuple[bool, float, float, str]:
-    content = [row[f"x_{m.lower()}"] for m in METALS]
-    wanted = [reference.compound.get(m, 0.0) for m in METALS]
+    found = {m: row.get(f"x_{m.lower()}", 0.0) for m in METALS_3D}
+    content = {m: x for m, x in found.items() if x == x}  # NaN: of other structures of the run
+    wanted, all_metals = reference.compound, sum(content.values()) or 1.0
     distance = hypot(
-        *(c / sum(content) - w / sum(wanted) for c, w in zip(content, wanted, strict=True))
+        *(
+            content.get(m, 0.0) / all_metals - wanted.get(m, 0.0) / sum(wanted.values())
+            for m in METALS_3D
+        )
     )
     defective = row["defect_class"] != "pristine"
     return defective, -round(row["x_li"], 3), round(distance, 3), row["structure_id"]
@@ -206,11 +213,15 @@ def calibrate_all(
 def mean_valences(index: pd.DataFrame) -> dict[str, float | None]:
     """Structure id -> mean formal valence of its metals: what Li+ and O2- leave to them.
 
-    Nothing for structures of the user, whose oxygen vacancies and other ions are not known.
+    Nothing for structures of the user whose oxygen vacancies are not known, or that hold other
+    ions than layered LiMO2.
     """
     oxygen = 2.0 - index.v_o_fraction
-    metals = sum(index[f"x_{m.lower()}"] for m in METALS)
-    valences = ((2 * oxygen - index.x_li) / metals).where(metals > 0)
+    layered = [f"x_{m.lower()}" for m in METALS]
+    metals = index[layered].sum(axis=1)
+    others = [name for name in index if name.startswith("x_") and name not in (*layered, "x_li")]
+    is_layered = (metals > 0) & (index[others].fillna(0.0) == 0.0).all(axis=1)
+    valences = ((2 * oxygen - index.x_li) / metals).where(is_layered)
     return {
         name: float(v) if pd.notna(v) else None
         for name, v in zip(index.structure_id, valences, strict=True)
