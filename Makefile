@@ -33,6 +33,7 @@ define run
 endef
 
 run: setup ## any config, and again after a kill: CONFIG=my.yaml, on a cluster PROFILE=slurm
+	@python -m corefuse.core.yaml_file $(CONFIG)
 	$(call run,$(if $(DATA),env COREFUSE_DATA=$(DATA)),--configfile $(CONFIG) \
 		$(if $(TARGETS),-- $(TARGETS)))
 

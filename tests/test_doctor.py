@@ -121,7 +121,16 @@ def config_file(tmp_path):
 def test_each_engine_of_the_config_has_its_line(config_file, capsys):
     assert doctor.main([str(config_file)]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[:2] for line in lines] == [["feff", "works"], ["fdmnes", "FAILS"]]
+    found = [line.split()[:2] for line in lines]
+    assert found == [["config", "FAILS"], ["feff", "works"], ["fdmnes", "FAILS"]]
+
+
+def test_what_a_run_checks_first_the_doctor_checks_too(config_file, tmp_path, capsys):
+    fake(tmp_path / "nowhere", FDMNES)
+    raw = yaml.safe_load(config_file.read_text())
+    config_file.write_text(yaml.safe_dump(raw | {"dataset": {"holdout_parents": ["nobody"]}}))
+    assert doctor.main([str(config_file)]) == 1
+    assert "no parent is called 'nobody'" in capsys.readouterr().out
 
 
 def test_all_works_ends_with_zero(config_file, tmp_path, capsys):

@@ -239,3 +239,31 @@ def test_the_measured_image_is_read(shared, table):
         assert seen.sum() >= 39
     top = float(read["Mn_L23-EELS"].mean(("y", "x")).idxmax())
     assert top == pytest.approx(643.6, abs=1.0)
+
+
+@pytest.mark.parametrize("names", [("", ""), ("pixel", "pixel"), ("O_K-EELS", "a/b"), (None, None)])
+@pytest.mark.parametrize("shape", [(2, 3), (2, 2)])
+def test_axes_go_by_their_place_and_not_by_their_names(table, tmp_path, names, shape):
+    """HyperSpy leaves the axes of pixels without names, which a square image told at the end."""
+    data = np.array([[counts(o=0.5 + i / 4) for i in range(shape[1])] for _ in range(shape[0])])
+    signal = signals.Signal1D(data)
+    signal.set_signal_type("EELS")
+    for axis, name in zip(signal.axes_manager._axes, names, strict=False):
+        if name is not None:
+            axis.name = name
+    axis = signal.axes_manager._axes[-1]
+    axis.scale, axis.offset, axis.units = 0.5, 440.0, "eV"
+    signal.save(tmp_path / "a.hspy")
+    one = Image(name="a", file=str(tmp_path / "a.hspy"), edges=["O K"])
+    image.check(one, table)
+    read = image.read(one, table)
+    assert read["O_K-EELS"].dims == ("y", "x", "energy_O_K")
+    assert read["counts"].shape == shape
+    assert image.stacked(read)["O_K-EELS"].shape[0] == shape[0] * shape[1]
+
+
+def test_a_check_before_the_run_goes_through_no_pixel(file, table, monkeypatch):
+    monkeypatch.setattr(image, "_standard", lambda *_: pytest.fail("pixel by pixel"))
+    image.check(Image(name="a", file=file, edges=["O K", "Mn L2,3"]), table)
+    with pytest.raises(InputError, match=r"infer\.images\.a|infer\.samples\.a"):
+        image.check(Image(name="a", file=file, edges=["Ni L2,3", "Li K"]), table)

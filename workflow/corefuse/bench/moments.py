@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from corefuse import config as cfg
 from corefuse.core import files
@@ -55,7 +54,7 @@ def measure(config: cfg.Config, structure_id: str, folder: Path) -> dict[str, An
 
 def main(config_file: str, table_file: str, *structure_ids: str) -> None:
     """Add a row for each structure to the table."""
-    config = cfg.load(yaml.safe_load(Path(config_file).read_text()), config_file)
+    config = cfg.read(config_file)
     rows = pd.read_csv(table_file).to_dict("records") if Path(table_file).exists() else []
     for structure_id in structure_ids:
         if structure_id in [row["structure_id"] for row in rows]:

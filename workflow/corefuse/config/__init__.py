@@ -17,7 +17,7 @@ from corefuse.config.infer import (
     Sample,
     SpectrumSeries,
 )
-from corefuse.config.load import load, load_entry
+from corefuse.config.load import load, load_entry, read
 from corefuse.config.multiplet import Multiplet
 from corefuse.config.report import Report
 from corefuse.config.run import Config, model, not_read, resolve_subsets
@@ -103,6 +103,7 @@ __all__ = [
     "modality_id",
     "model",
     "not_read",
+    "read",
     "resolve_subsets",
     "smallest_fitting_cell",
 ]

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from corefuse.config.run import Config, model
+from corefuse.core import yaml_file
 from corefuse.core.errors import InputError, shortened
 from corefuse.core.section import Section
 
@@ -38,6 +39,11 @@ def load(
         One line with the file, the dotted key and the fix, for the first fault found.
     """
     return _validated(model(), raw, file, [], command_line)
+
+
+def read(file: str | Path) -> Config:
+    """Read and validate a config alone, without its samples file; raises as :func:`load`."""
+    return load(yaml_file.read(file), file)
 
 
 def load_entry(

@@ -8,6 +8,7 @@ an anchor points to. A config must mean one thing only, so that each of these is
 from __future__ import annotations
 
 import re
+import sys
 from math import isinf
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,17 @@ def read(path: str | Path, key: str = "config") -> Any:
         raise InputError(path, key, said, "write plain YAML") from None
 
 
+def main(arguments: list[str]) -> int:
+    """Say in one line why a file cannot be read, before Snakemake answers with a traceback."""
+    try:
+        for path in arguments:
+            read(path)
+    except InputError as fault:
+        print(f"corefuse: {fault}", file=sys.stderr)
+        return 1
+    return 0
+
+
 def _construct(text: str) -> Any:
     loader = _Strict(text)
     try:
@@ -159,3 +171,7 @@ def _said(fault: yaml.YAMLError) -> str:
     mark, problem = getattr(fault, "problem_mark", None), getattr(fault, "problem", None)
     where = f"line {mark.line + 1}, " if mark else ""
     return f"{where}{str(problem or type(fault).__name__)[:120]}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -12,8 +12,6 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
-import yaml
-
 from corefuse import config as cfg
 from corefuse.core import files
 from corefuse.core.errors import InputError
@@ -74,7 +72,7 @@ def library(config: cfg.Config, file: str | Path) -> dict[str, str | int]:
 def main(config_file: str, folder: str, *subsets: str) -> int:
     """Ship the models of a run; 1 where they can't be."""
     try:
-        config = cfg.load(yaml.safe_load(Path(config_file).read_text()), config_file)
+        config = cfg.read(config_file)
         written = ship(config, config_file, folder, list(subsets))
     except InputError as err:
         print(f"corefuse: {err}", file=sys.stderr)

@@ -65,7 +65,7 @@ def before_start(
         from corefuse.core import edge_table
         from corefuse.read import image
 
-        image.read(one.model_copy(update={"components": None}), edge_table.load(edges_file))
+        image.check(one, edge_table.load(edges_file))
     return too_few_parents(config, crystal_of, config_file)
 
 

@@ -59,6 +59,24 @@ def as_sample(image: Image) -> Sample:
     return Sample(name=image.name, spectra=spectra)
 
 
+def check(image: Image, edge_table: EdgeTable) -> None:
+    """Whether :func:`read` can go on with an image, by its axes and the mean of its pixels.
+
+    Nothing is done pixel by pixel, so that it can be asked before every run.
+
+    Raises
+    ------
+    InputError
+        As :func:`read`, but for what only single pixels show.
+    """
+    key = f"infer.images.{image.name}"
+    try:
+        _two_directions(files.read(Path(image.file)))
+    except SpectrumError as fault:
+        raise InputError(image.file, key, fault.problem, fault.fix) from None
+    measured.check_files([as_sample(image)], edge_table)
+
+
 def read(
     image: Image,
     edge_table: EdgeTable,

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from corefuse import config as cfg
 from corefuse.core import files
@@ -83,7 +82,7 @@ def lines(table: pd.DataFrame, planned: list[specs.StructureSpec], failed: int) 
 def main(config_file: str) -> int:
     """Print the table; 1 where there is no library."""
     try:
-        config = cfg.load(yaml.safe_load(Path(config_file).read_text()), config_file)
+        config = cfg.read(config_file)
         table = cells(config, config_file)
     except InputError as err:
         print(f"corefuse: {err}", file=sys.stderr)

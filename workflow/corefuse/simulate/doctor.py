@@ -8,11 +8,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from corefuse import config as cfg
 from corefuse import engines
+from corefuse.config import samples
+from corefuse.core import yaml_file
 from corefuse.core.errors import InputError, NotConvergedError
+from corefuse.core.places import own
+from corefuse.plan import checks, specs
 
 
 @dataclass(frozen=True)
@@ -41,15 +43,29 @@ def examine(name: str, simulation: cfg.Simulation) -> Finding:
             return Finding(name, False, f"{err}. Fix: run `make setup`")
 
 
+def examine_config(config: cfg.Config, file: str, left_out: list[str]) -> Finding:
+    """Make the checks that a run makes before its first job."""
+    try:
+        planned = specs.by_id(config.structures, file)
+        no_training = checks.before_start(config, planned, file, own("resources/edges.yaml"))
+    except InputError as err:
+        return Finding("config", False, str(err))
+    said = [f"{len(planned)} structures, {len(config.infer.samples)} measured samples", *left_out]
+    said += [f"nothing is trained: {no_training}"] if no_training else []
+    return Finding("config", True, "; ".join(said))
+
+
 def main(arguments: list[str]) -> int:
-    """Print a line for each engine of a config file; 1 if one fails."""
+    """Print a line for a config file and one for each of its engines; 1 if one fails."""
     file = arguments[0] if arguments else "config/config.yaml"
     try:
-        simulation = cfg.load(yaml.safe_load(Path(file).read_text()), file).simulation
-    except (InputError, OSError, yaml.YAMLError) as err:
+        filled, left_out = samples.put_in(yaml_file.read(file), file)
+        config = cfg.load(filled, file)
+    except InputError as err:
         print(f"corefuse: {err}", file=sys.stderr)
         return 1
-    findings = [examine(name, simulation) for name in simulation.engines()]
+    findings = [examine_config(config, file, left_out)]
+    findings += [examine(name, config.simulation) for name in config.simulation.engines()]
     print("\n".join(map(str, findings)))
     return int(not all(finding.works for finding in findings))
 

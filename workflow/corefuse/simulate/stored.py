@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import xarray as xr
-import yaml
 
 from corefuse import config as cfg
 from corefuse import engines
@@ -124,10 +123,9 @@ def _rows(folder: str | Path) -> dict[str, Any]:
         if all(isinstance(row, str) or {"request", "sha256"} <= {*row} for row in rows.values()):
             return dict(rows)
         problem = f"its {LISTED} can't be read"
-    except FileNotFoundError:
-        problem = f"there is no {LISTED} in it"
-    except (OSError, ValueError, AttributeError, TypeError):
-        problem = f"its {LISTED} can't be read"
+    except (ValueError, AttributeError, TypeError):  # an InputError is a ValueError
+        there = (Path(folder) / LISTED).exists()
+        problem = f"its {LISTED} can't be read" if there else f"there is no {LISTED} in it"
     raise InputError(
         folder, "simulation.stored", problem, "correct the path, or null to compute everything"
     )
@@ -343,7 +341,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     asked = parser.parse_args(arguments)
     try:
-        config = cfg.load(yaml.safe_load(Path(asked.config).read_text()), asked.config)
+        config = cfg.read(asked.config)
         if asked.next is not None:
             print(" ".join(missing_files(config, asked.config, asked.next)))
             return 0

@@ -27,6 +27,7 @@ PLUGINS = {
     ".ser": "tia",
 }
 MOST_BYTES = 20_000_000_000
+_NAMED = re.compile(r"energy|loss", re.IGNORECASE)
 NO_EELS = ("EDS", "CL", "DIFFRACTION", "HOLOGRAM")
 
 
@@ -99,7 +100,10 @@ def _recorded(signal: dict[str, Any]) -> Recorded:
     counts = np.moveaxis(np.asarray(signal["data"], dtype=float), place, -1)
     axis = signal["axes"][place]
     energy = axis["offset"] + axis["scale"] * np.arange(axis["size"])
-    spatial = tuple(_spatial(a) for i, a in enumerate(signal["axes"]) if i != place)
+    beside = [a for i, a in enumerate(signal["axes"]) if i != place]
+    # by position: writers leave axes without names, or give two the same one
+    names = "yx"[-len(beside) :] if len(beside) <= 2 else [f"axis{i}" for i in range(len(beside))]
+    spatial = tuple(_spatial(n, a) for n, a in zip(names, beside, strict=True)) if beside else ()
     title = str(signal["metadata"].get("General", {}).get("title") or "")
     return Recorded(
         energy, counts, unit_of(str(axis["units"])), spatial, _beam_kv(signal), title=title
@@ -114,20 +118,21 @@ def _no_spectrum(path: Path, err: Exception) -> SpectrumError:
 
 
 def _energy_axis(signal: dict[str, Any]) -> int | None:
-    """Which axis holds energies: by its unit, else by its name, else the only one."""
+    """Which axis holds energies: by its unit, else by its name, else the one of each pixel."""
     axes = signal["axes"]
-    for i, axis in enumerate(axes):
-        named = re.search(r"energy|loss", str(axis.get("name")), re.IGNORECASE)
-        if unit_of(str(axis.get("units"))) or named:
-            return i
+    by_unit = [i for i, axis in enumerate(axes) if unit_of(str(axis.get("units")))]
+    by_name = [i for i, a in enumerate(axes) if _NAMED.search(str(a.get("name")))]
+    of_a_pixel = [i for i, axis in enumerate(axes) if axis.get("navigate") is False]
+    nameless = not any(re.search("[a-z]", str(a.get("units") or "")) for a in axes)
+    for found in (by_unit, by_name, of_a_pixel if nameless else []):
+        if len(found) == 1 or (found and found is not of_a_pixel):
+            return found[0]
     return 0 if len(axes) == 1 and np.ndim(signal["data"]) == 1 else None
 
 
-def _spatial(axis: dict[str, Any]) -> SpatialAxis:
+def _spatial(name: str, axis: dict[str, Any]) -> SpatialAxis:
     unit = str(axis.get("units") or "px")
-    return SpatialAxis(
-        str(axis["name"]), axis["size"], float(axis["scale"]), float(axis["offset"]), unit
-    )
+    return SpatialAxis(name, axis["size"], float(axis["scale"]), float(axis["offset"]), unit)
 
 
 def _beam_kv(signal: dict[str, Any]) -> float | None:
