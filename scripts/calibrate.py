@@ -1,4 +1,4 @@
-"""One constant an edge, from the structures that ended well: raw/*/*.nc -> calibration.json."""
+"""One constant per edge, from the structures that ended well: raw/*/*.nc -> calibration.json."""
 
 import pandas as pd
 

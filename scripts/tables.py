@@ -12,7 +12,7 @@ index = pd.read_csv(snakemake.input.index)
 tables.write(out.structures, index, "Structures", "Labels come from the built structure.")
 raw = [files.read_netcdf(p) for p in snakemake.input.raw]
 runs = pd.DataFrame(rawdata.summary(dataset) for dataset in raw)
-tables.write(out.simulations, runs, "Simulations", "One row a structure and engine.")
+tables.write(out.simulations, runs, "Simulations", "One row per structure and engine.")
 failed = pd.read_csv(snakemake.input.failed)
 tables.write(out.failed, failed, "Failed structures", "Left out of the dataset.")
 lost = [row for dataset in raw for row in rawdata.failed_sites(dataset)]
@@ -21,7 +21,7 @@ tables.write(out.failed_sites, sites, "Failed sites", "Left out of their structu
 doubts = pd.DataFrame(row for dataset in raw for row in rawdata.warnings(dataset))
 tables.write(out.warnings, doubts, "Warnings", "Kept in the dataset; the engine doubts them.")
 calibration = pd.DataFrame(files.read_json(snakemake.input.calibration)).T.reset_index(names="edge")
-tables.write(out.calibration, calibration, "Calibration", "One constant an edge.")
+tables.write(out.calibration, calibration, "Calibration", "One constant per edge.")
 metrics = pd.read_csv(snakemake.input.metrics)
 unread = json.loads(snakemake.params.not_read)
 note = " ".join(

@@ -1,4 +1,4 @@
-"""simulate: unbroadened site spectra, one job a structure and engine, or a batch of its sites.
+"""simulate: unbroadened site spectra, one job per structure and engine, or a batch of its sites.
 
 INPUTS   structures/<structure_id>.json, config section `simulation`; for an engine that reads
          another's moments and core-level shifts, that one's raw file, if it runs

@@ -1,4 +1,4 @@
-"""train: one model a target and modality subset, scored by nested, grouped cross-validation.
+"""train: one model per target and modality subset, scored by nested, grouped cross-validation.
 
 INPUTS   dataset.nc, config section `train`
 OUTPUTS  models/<target>/<subset>.ubj and .json, models/<target>/predictions.csv,

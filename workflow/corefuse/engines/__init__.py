@@ -82,7 +82,7 @@ class Engine(ABC):
     edges: tuple[str, ...]  # those it can compute
     reads: tuple[str, ...] = ()  # it uses the structure's raw file of the first of these that runs
     resources: tuple[str, ...] = ()  # files of the project that its results depend on
-    per_site: bool = False  # one run an absorbing site, not one a structure: see works_by_site
+    per_site: bool = False  # one run per absorbing site, not one per structure: see works_by_site
     environment: str = "analysis"  # its jobs run in envs/<environment>.yaml
     threads: int = 1  # of a job; processes of an MPI run are the profile's (Job.launcher)
     reach: str = "the reach of the engine"  # config key that extends its energy axis, for messages

@@ -3,7 +3,7 @@
 The raw axis counts from the Fermi level, below which FDMNES's raw spectrum also has the occupied
 states: they are cut off here, as its own convolution does. What puts sites on one axis is the
 Kohn-Sham energy of their core level (``Epsii``), which FDMNES adds between sites too; its photon
-energies hang on a tabulated edge, the same for all, so one constant an edge is left to calibrate.
+energies hang on a tabulated edge, the same for all, so one constant per edge is left to calibrate.
 Y. Joly, Phys. Rev. B 63, 125120 (2001); FDMNES User's Guide (2023), chapters C and D.
 """
 

@@ -1,4 +1,4 @@
-"""GPAW with half or all of an electron taken from the absorber's core, one run a site.
+"""GPAW with half or all of an electron taken from the absorber's core, one run per site.
 
 Half a hole is Slater's transition state between the initial and the final one (J. C. Slater & K. H.
 Johnson, Phys. Rev. B 5, 844 (1972); for XAS L. Triguero et al., Phys. Rev. B 58, 8097 (1998)), a

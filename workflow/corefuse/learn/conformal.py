@@ -97,7 +97,7 @@ def fit_platt(margin: ArrayLike, truth: ArrayLike, weights: ArrayLike) -> Platt:
     Parameters
     ----------
     margin, truth, weights
-        One entry a sample; weights add to the number of independent samples (views of one
+        One entry per sample; weights add to the number of independent samples (views of one
         structure share a weight of one).
     """
     margin, truth = np.asarray(margin, float), np.asarray(truth, float)

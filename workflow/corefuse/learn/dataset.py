@@ -100,7 +100,7 @@ def assemble(
 
 
 def table(dataset: xr.Dataset) -> pd.DataFrame:
-    """The dataset without its spectra, one row a sample: ``dataset.csv``."""
+    """The dataset without its spectra, one row per sample: ``dataset.csv``."""
     wanted = ["structure_id", "group", "view", *TARGET_TABLE]
     return pd.DataFrame({name: dataset[name].to_numpy() for name in wanted})
 

@@ -42,7 +42,7 @@ class Space:
     """Principal components of block-scaled spectra."""
 
     mean: NDArray[np.float64]  # (p,)
-    scale: NDArray[np.float64]  # (p,), one value a modality
+    scale: NDArray[np.float64]  # (p,), one value per modality
     components: NDArray[np.float64]  # (k, p)
     variances: NDArray[np.float64]  # (k,)
 

@@ -43,7 +43,7 @@ def score(
     Parameters
     ----------
     truth, prediction, groups, folds
-        One entry a sample; for classes truth is 0 or 1 and prediction the probability of 1.
+        One entry per sample; for classes truth is 0 or 1 and prediction the probability of 1.
     kind
         ``'regression'`` (rmse, mae, r2) or ``'class'`` (roc_auc, average_precision, f1, brier).
     resamples, confidence, seed

@@ -66,7 +66,7 @@ class TargetResult:
 
     target: Target
     metrics: pd.DataFrame  # METRIC_COLUMNS
-    out_of_fold: pd.DataFrame  # OUT_OF_FOLD_COLUMNS: one row a sample, subset and model
+    out_of_fold: pd.DataFrame  # OUT_OF_FOLD_COLUMNS: one row per sample, subset and model
     models: dict[str, Model]  # subset -> final model
     not_learnable: str | None  # why all models are the mean or prior, if so
 

@@ -60,7 +60,7 @@ def manifest(path: str | Path) -> list[PublicFile]:
 
 
 def fetch(files: list[PublicFile], folder: Path, host: str = HOST) -> list[str]:
-    """Download what is not there; one line a file says what was done.
+    """Download what is not there; one line per file says what was done.
 
     Raises
     ------

@@ -114,7 +114,7 @@ def infer(
 
     Returns
     -------
-    One row a target, columns ``COLUMNS``. ``low`` and ``high`` bound the value, or, for classes,
+    One row per target, columns ``COLUMNS``. ``low`` and ``high`` bound the value, or, for classes,
     the labels that can't be excluded. ``verdict`` is ``ok``, ``uncertain`` (``note`` says why) or
     ``out_of_domain``.
 
@@ -232,7 +232,7 @@ def infer_many(
 
     Returns
     -------
-    One row a sample and target: ``sample``, then as :func:`infer`.
+    One row per sample and target: ``sample``, then as :func:`infer`.
     """
     tables = []
     for target in (t for t in TARGET_TABLE if t in library.models):
@@ -283,7 +283,7 @@ def _predict(
     domain: Domain,
     confidence: float,
 ) -> pd.DataFrame:
-    """One row a sample for one target."""
+    """One row per sample for one target."""
     card, used = model.card, list(model.card.grids)
     found = predict_arrays(
         np.concatenate([rows[m].values for m in used], axis=2), model, domain, confidence

@@ -320,7 +320,7 @@ def compare(
 
 
 def summary(comparison: list[dict[str, object]]) -> str:
-    """The comparison in one line a spectrum, for a figure."""
+    """The comparison in one line per spectrum, for a figure."""
     lines = []
     for row in comparison:
         line = f"{row['spectrum']}: maximum {row['main_ev']:.1f} eV"

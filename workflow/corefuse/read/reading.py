@@ -35,7 +35,7 @@ MATCHED = [
 class Reading:
     """What was read: by modality the spectra and where they stand, and the answers.
 
-    ``answers`` has a row a sample and target, ``matched`` one a sample and modality; ``failed``
+    ``answers`` has a row per sample and target, ``matched`` one per sample and modality; ``failed``
     says of samples that could not be read why.
     """
 
@@ -89,7 +89,7 @@ def predict(
     library: Library,
     confidence: float,
 ) -> pd.DataFrame:
-    """Answers (a row a sample and target) of placed spectra, in the order of ``names``."""
+    """Answers (a row per sample and target) of placed spectra, in the order of ``names``."""
     library.check_knows(treated)
     known = library.grids()
     rows = {
@@ -140,7 +140,7 @@ def table(
     placed: Mapping[str, Placed],
     simulated: Simulated,
 ) -> pd.DataFrame:
-    """One row a sample and modality: where it stands, what fixed it, what is in doubt."""
+    """One row per sample and modality: where it stands, what fixed it, what is in doubt."""
     rows: list[dict[str, object]] = []
     for modality, spectra in treated.items():
         at, wanted = placed[modality], set(names)

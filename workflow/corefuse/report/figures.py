@@ -106,7 +106,7 @@ def spectra_by_defect(
 
 
 def parity(predictions: pd.DataFrame, subset: str) -> Figure:
-    """Out-of-fold prediction against truth, one panel a target, one point a structure.
+    """Out-of-fold prediction against truth, one panel per target, one point per structure.
 
     A target that could not be learned shows its baseline and says so.
     """
@@ -242,7 +242,7 @@ def _answer(value: float, row: Any, is_class: bool) -> str:
 
 
 def series(predictions: pd.DataFrame) -> Figure:
-    """What was read against voltage, one panel a series; open circuit stands at the left.
+    """What was read against voltage, one panel per series; open circuit stands at the left.
 
     ``predictions`` has series, sample, target, number, voltage (NaN at open circuit), prediction,
     low, high and in_domain; a filled point is in domain. A series without voltages is drawn by

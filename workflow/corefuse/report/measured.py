@@ -19,7 +19,7 @@ SHOWN = 60  # spectra of a series that are drawn: more lie over each other
 
 
 def matched(dataset: xr.Dataset) -> pd.DataFrame:
-    """What was fitted, one row a spectrum and modality."""
+    """What was fitted, one row per spectrum and modality."""
     return pd.read_csv(StringIO(dataset.attrs["matched"]), keep_default_na=False)
 
 

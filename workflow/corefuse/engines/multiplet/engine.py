@@ -209,7 +209,7 @@ class MultipletEngine(ProgramEngine):
         )
 
     def read_log(self, folder: Path) -> str:
-        """One line a site, and the doubts about its spin state."""
+        """One line per site, and the doubts about its spin state."""
         log = folder / "log.txt"
         return log.read_text() if log.exists() else ""
 
