@@ -70,7 +70,7 @@ Group = tuple[dict[str, Any], dict[str, np.ndarray]]
 def _of_perl(text: str) -> Iterator[tuple[str, Group]]:
     places = [(m[1], m.end()) for m in _GROUP.finditer(text)]
     ends = [start for _, start in places[1:]] + [len(text)]
-    for (name, start), end in zip(places, ends, strict=True):
+    for (name, start), end in zip(places, ends, strict=False):
         lists = {m[1]: _items(m[2]) for m in _LIST.finditer(text, start, end)}
         args = lists.pop("args", [])
         pairs = dict(zip(args[::2], args[1::2], strict=False))
