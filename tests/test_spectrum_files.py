@@ -92,6 +92,14 @@ def test_a_column_may_be_an_expression_of_columns(write, formula):
     assert read(file, column=formula).counts == pytest.approx(MU, abs=1e-6)
 
 
+def test_the_reference_may_be_named(write):
+    file = write("a.dat", "# energy mu channel_7 foil\n" + rows(E, MU, IT, FOIL))
+    assert read(file, column="mu").reference is None
+    assert read(file, column="mu", reference_column="foil").reference == pytest.approx(FOIL)
+    made = read(file, column="mu", reference_column="-ln(channel_7/2e5)").reference
+    assert np.all(np.isfinite(made))
+
+
 @pytest.mark.parametrize(
     "formula",
     [

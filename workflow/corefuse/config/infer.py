@@ -83,6 +83,11 @@ class MeasuredSpectrum(Section):
         description="energies, given like `column`; null: found by name, otherwise the first "
         "column",
     )
+    reference_column: ColumnNumber | str | None = Field(
+        None,
+        description="absorption of a foil or standard behind the sample, given like `column`; "
+        "null: found by its usual name, otherwise ln(itrans/irefer)",
+    )
     scan: ColumnNumber | str | None = Field(
         None,
         description="scan or region of a file with several: its number counted from 1, or its "

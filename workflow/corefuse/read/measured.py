@@ -168,6 +168,7 @@ def wanted(measured: MeasuredSpectrum, entry: EdgeEntry | None = None) -> files.
     return files.Wanted(
         column=measured.column,
         energy_column=measured.energy_column,
+        reference_column=measured.reference_column,
         axis_range=measured.axis_range,
         part=next(
             (p for p in (measured.scan, measured.group, measured.signal) if p is not None), None

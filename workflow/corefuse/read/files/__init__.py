@@ -121,7 +121,7 @@ def _recorded(table: Table, wanted: Wanted) -> Recorded:
     unit = wanted.energy_unit or unit
     energy_ev = energy * EV_PER_UNIT[unit or "eV"]
     curve = counters.spectrum(table, energy_ev, at, wanted)
-    foil = counters.reference(table, at)
+    foil = counters.reference(table, at, wanted)
     found = Recorded(
         energy,
         curve.values,

@@ -73,8 +73,11 @@ def spectrum(table: Table, energy: np.ndarray, at: int | None, wanted: Wanted) -
     raise _ask(table, others, roles)
 
 
-def reference(table: Table, at: int | None) -> Curve | None:
-    """The foil or standard behind the sample: ready-made, or ln(It / Iref)."""
+def reference(table: Table, at: int | None, wanted: Wanted) -> Curve | None:
+    """The foil or standard behind the sample: as named, ready-made, or ln(It / Iref)."""
+    if wanted.reference_column is not None:
+        values = columns.values_of(table, wanted.reference_column)
+        return Curve(values, str(wanted.reference_column))
     roles = _roles(table, at)
     ready = [i for i, r in enumerate(roles) if r == "reference_mu"]
     if len(ready) == 1:

@@ -16,14 +16,15 @@ Quantity = Literal["absorption", "ratio", "unknown"]
 class Wanted:
     """What a user says about a file; everything may be left to the file.
 
-    ``column`` and ``energy_column`` are names, numbers from 1 or expressions of them; ``part`` is
-    one of several scans, groups or signals, by its name or number from 1. ``covers_ev`` are the
-    energies that the edge needs and ``edge_ev`` the edge, both in eV as the file's own axis has
-    them: parts of a file that lie elsewhere are not meant.
+    ``column``, ``energy_column`` and ``reference_column`` are names, numbers from 1 or expressions
+    of them; ``part`` is one of several scans, groups or signals, by its name or number from 1.
+    ``covers_ev`` are the energies that the edge needs and ``edge_ev`` the edge, both in eV as the
+    file's own axis has them: parts of a file that lie elsewhere are not meant.
     """
 
     column: str | int | None = None
     energy_column: str | int | None = None
+    reference_column: str | int | None = None
     axis_range: tuple[float, float] | None = None
     part: str | int | None = None
     mode: str | None = None
