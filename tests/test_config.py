@@ -405,6 +405,20 @@ def test_subsets_are_spelt_out(wanted, resolved):
     assert cfg.resolve_subsets(load("train.subsets", wanted)) == resolved
 
 
+def test_all_subsets_of_what_is_measured_together_are_named_by_their_edges():
+    wanted = {"every_subset_of": ["O_K-EELS", "Ni_L23-EELS", "O_K-XAS"]}
+    found = cfg.resolve_subsets(load("train.subsets", {"mine": wanted}))
+    assert found == {
+        "O_K-XAS": ["O_K-XAS"],
+        "O_K-EELS": ["O_K-EELS"],
+        "Ni_L23-EELS": ["Ni_L23-EELS"],
+        "mine-O_K-Ni_L23": ["O_K-EELS", "Ni_L23-EELS"],
+        "mine-O_K-O_K": ["O_K-EELS", "O_K-XAS"],
+        "mine-Ni_L23-O_K": ["Ni_L23-EELS", "O_K-XAS"],
+        "mine": ["O_K-EELS", "Ni_L23-EELS", "O_K-XAS"],
+    }
+
+
 def test_li_k_which_is_measured_under_other_edges_is_read_only_where_it_is_named():
     """J. Phys. Chem. B 109, 10749 (2005): Li K and Ni M2,3 of LiNiO2 are superposed."""
     seen = {"EELS": {"gaussian_fwhm_ev": 1, "edges": ["Li K", "O K"]}}

@@ -9,7 +9,8 @@ from corefuse.core.errors import InputError
 from corefuse.core.files import read_netcdf, write_netcdf
 from corefuse.core.spectrum import window_area
 from corefuse.core.targets import TARGET_TABLE
-from corefuse.learn.dataset import assemble, content_hash, table
+from corefuse.learn.content import content_hash
+from corefuse.learn.dataset import assemble, table
 
 MODALITIES = ["O_K-XAS", "O_K-EELS", "Mn_L23-XAS"]
 

@@ -161,7 +161,8 @@ def test_spectra_have_unit_area_and_absent_elements_none(results):
 def test_metrics_hold_intervals_and_both_baselines(results):
     metrics = pd.read_csv(results / "metrics.csv")
     columns = ["target", "modalities", "model", "metric", "value", "ci_low", "ci_high", "n_groups"]
-    assert list(metrics.columns) == [*columns, "note"]
+    splits = [f"{s}{part}" for s in ("grade", "li_range") for part in ("", "_low", "_high")]
+    assert list(metrics.columns) == [*columns, "note", *splits]
     assert set(metrics.model) == {"xgboost", "baseline", "jia2026"}
     scored = metrics.dropna(subset=["value", "ci_low", "ci_high"])
     assert (scored.ci_low <= scored.value + 1e-9).all()

@@ -7,7 +7,7 @@ from synthetic import MODALITIES, O_K
 
 from corefuse.config import Train
 from corefuse.core.errors import InputError
-from corefuse.learn.dataset import content_hash
+from corefuse.learn.content import columns_hash
 from corefuse.learn.matrix import grids_of, matrix
 from corefuse.learn.models import load_model, load_models, save_model
 from corefuse.learn.recipes import Recipe
@@ -59,7 +59,7 @@ def test_one_sample_is_predicted_as_in_the_matrix(models):
 
 def test_a_card_says_what_the_model_is_made_of(folder):
     card = json.loads((folder / "v_o_present" / "all.json").read_text())
-    assert card["dataset_sha256"] == content_hash(DATA)
+    assert card["columns_sha256"] == columns_hash(DATA, "v_o_present", MODALITIES)
     assert card["grids"][O_K] == {"start_ev": 525.0, "stop_ev": 548.0, "step_ev": 1.0}
     recipe = Recipe.model_validate(card["recipe"])
     assert card["n_features"] == recipe.size(grids_of(DATA, MODALITIES))

@@ -13,7 +13,7 @@ ALL_HASHED = (
     *("structure_index", "collect", "calibrate", "spectra", "dataset", "train", "domain"),
     *("match", "infer", "image", "attributions", "tables", "figures_spectra", "figures_scores"),
     *("figures_attributions", "figures_inference", "figures_measured", "figures_series"),
-    "figures_images",
+    *("figures_images", "fusion"),
 )
 # They carry a revision, or decide nothing.
 WITHOUT = {

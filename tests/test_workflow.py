@@ -292,7 +292,7 @@ FIGURES = Counter(
 ) + Counter(["tables"])
 MINE = Counter(["read", "figures_inference", "figures_measured", "tables"])
 READ = Counter(["infer"]) + MINE + CONFIG_FILE
-SCORED = Counter(["metrics", "figures_scores", "figures_attributions"]) + READ
+SCORED = Counter(["metrics", "figures_scores", "figures_attributions", "fusion"]) + READ
 TRAINED = Counter({"train": 2, "attributions": 1}) + SCORED
 DATASET = Counter(["dataset", "domain", "simulated"]) + TRAINED
 SPECTRA = Counter(["calibrate", "spectra", "figures_spectra"]) + DATASET

@@ -72,10 +72,12 @@ rule figures_scores:
     input:
         metrics=P("metrics.csv"),
         predictions=expand(P("models/{target}/predictions.csv"), target=C.train.targets),
+        curves=expand(P("models/{target}/curve.csv"), target=C.train.targets),
     output:
         parity=figure("parity", "scores", "Scores", "prediction against truth"),
         scores=figure("scores", "scores", "Scores", "error by modality subset"),
-        png=[P("figures/parity.png"), P("figures/scores.png")],
+        curves=figure("learning_curves", "scores", "Scores", "error by number of parents"),
+        png=[P(f"figures/{name}.png") for name in ("parity", "scores", "learning_curves")],
     log:
         P.log("figures_scores"),
     benchmark:
@@ -92,6 +94,31 @@ rule figures_scores:
         code=code_hash("figures_scores"),
     script:
         "../../scripts/figures_scores.py"
+
+
+rule fusion:
+    input:
+        predictions=expand(P("models/{target}/predictions.csv"), target=C.train.targets),
+        table=P("dataset.csv"),
+    output:
+        gains=table("gains", "fusion", "Scores", "edges together"),
+        next_edge=table("next_edge", "fusion", "Scores", "which edge to measure next"),
+        leaks=table("leaks", "fusion", "Scores", "label leaks"),
+        gains_csv=P("fusion/gains.csv"),
+        next_edge_csv=P("fusion/next_edge.csv"),
+        leaks_csv=P("fusion/leaks.csv"),
+    log:
+        P.log("fusion"),
+    benchmark:
+        P.benchmark("fusion")
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        section=TRAIN_SECTION,
+        subsets=cfg.canonical(SUBSETS),
+        code=code_hash("fusion"),
+    script:
+        "../../scripts/fusion.py"
 
 
 rule figures_attributions:
@@ -269,6 +296,7 @@ rule results:
         rules.tables.output,
         rules.figures_spectra.output,
         rules.figures_scores.output,
+        rules.fusion.output,
         rules.figures_attributions.output,
         rules.figures_inference.output if CARDS else [],
         rules.figures_measured.output if MEASURED else [],

@@ -1,7 +1,7 @@
 """train: one model per target and modality subset, scored by nested, grouped cross-validation.
 
 INPUTS   dataset.nc, config section `train`
-OUTPUTS  models/<target>/<subset>.ubj and .json, models/<target>/predictions.csv,
+OUTPUTS  models/<target>/<subset>.ubj and .json, models/<target>/predictions.csv and curve.csv,
          models/domain/<subset>.json, models/simulated.nc, metrics.csv
 """
 
@@ -24,6 +24,7 @@ rule train:
         cards=expand(P("models/{{target}}/{subset}.json"), subset=SUBSETS),
         metrics=P("models/{target}/metrics.csv"),
         predictions=P("models/{target}/predictions.csv"),
+        curve=P("models/{target}/curve.csv"),
     log:
         P.log("train/{target}"),
     benchmark:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import reprlib
 from functools import cache
+from itertools import combinations
 from typing import Any
 
 from pydantic import Field, create_model, model_validator
@@ -15,7 +16,7 @@ from corefuse.config.report import Report
 from corefuse.config.simulation import ENGINES, Simulation
 from corefuse.config.spectra import Spectra
 from corefuse.config.structures import Structures
-from corefuse.config.train import Train
+from corefuse.config.train import Combinations, Train
 from corefuse.core.edges import modality_id, split_modality
 from corefuse.core.section import Section
 from corefuse.core.vocabulary import Name
@@ -107,11 +108,23 @@ def resolve_subsets(config: Config) -> dict[str, list[str]]:
         elif isinstance(wanted, str):
             chosen = [m for m in readable if m.endswith(f"-{wanted}")]
             out |= {name: chosen} if chosen else {}
+        elif isinstance(wanted, Combinations):
+            out |= _combinations(name, wanted.every_subset_of)
         else:
             out[name] = list(wanted)
     place = {modality: i for i, modality in enumerate(every)}
     order = {n: (len(ms), [place.get(m, -1) for m in ms], n) for n, ms in out.items()}
     return {name: out[name] for name in sorted(out, key=order.__getitem__)}
+
+
+def _combinations(name: str, modalities: list[str]) -> dict[str, list[str]]:
+    """All subsets: one modality by its id, all of them by ``name``, ``name-O_K-Ni_L23`` between."""
+    out = {m: [m] for m in modalities}
+    for size in range(2, len(modalities)):
+        for some in combinations(modalities, size):
+            edges = "-".join(m.rpartition("-")[0] for m in some)
+            out[f"{name}-{edges}"] = list(some)
+    return out | {name: list(modalities)}
 
 
 def superposed(modalities: list[str]) -> dict[str, str]:

@@ -12,6 +12,14 @@ from corefuse.core.section import Section, Unique
 from corefuse.core.vocabulary import TARGETS, Name, Target
 
 
+class Combinations(Section):
+    """All subsets of edges that are measured together, to see what each adds."""
+
+    every_subset_of: Annotated[list[str], Unique] = Field(
+        min_length=2, max_length=6, description="modality ids"
+    )
+
+
 class Train(Section):
     """Targets, modality subsets and the nested, grouped cross-validation."""
 
@@ -19,11 +27,11 @@ class Train(Section):
     targets: Annotated[list[Target], Unique] = Field(
         list(TARGETS), min_length=1, description="quantities to predict"
     )
-    subsets: dict[Name, Literal["each", *TECHNIQUES] | list[str]] = Field(
+    subsets: dict[Name, Literal["each", *TECHNIQUES] | list[str] | Combinations] = Field(
         {"each": "each", "XAS": "XAS", "EELS": "EELS", "all": ["all"]},
         description="subsets of modalities by name: `each` (one model per modality), a "
-        "technique, [all], or modality ids; Li K, which overlaps with M2,3 of the "
-        "metals, is used only if it is named",
+        "technique, [all], modality ids, or `every_subset_of` them; Li K, which overlaps with M2,3 "
+        "of the metals, is used only if it is named",
     )
     outer_folds: Folds = Field(5, description="number of grouped folds that are scored")
     inner_folds: Folds = Field(

@@ -59,6 +59,11 @@ class TargetEntry:
         Value of a mixture of two structures of one parent.
     about
         What the target is, in one sentence.
+    defect
+        The defect it measures, if any.
+    derived
+        Whether other targets decide it: the oxidation state of Ni follows from contents and
+        vacancies.
     """
 
     kind: Literal["regression", "class"]
@@ -67,6 +72,8 @@ class TargetEntry:
     of: Callable[[Cell], float | None]
     mix: Mix
     about: str
+    defect: Literal["vacancy", "antisite"] | None = None
+    derived: bool = False
 
 
 def _content(element: str, most: float) -> TargetEntry:
@@ -159,6 +166,7 @@ TARGET_TABLE: dict[str, TargetEntry] = {
         of=lambda cell: _share(_vacancies(cell), cell.formula_units),
         mix=_by_formula_units("v_o_fraction"),
         about="oxygen vacancies per formula unit",
+        defect="vacancy",
     ),
     "antisite_fraction": TargetEntry(
         kind="regression",
@@ -167,6 +175,7 @@ TARGET_TABLE: dict[str, TargetEntry] = {
         of=lambda cell: _share(_antisites(cell), cell.formula_units),
         mix=_by_formula_units("antisite_fraction"),
         about="Ni on Li-layer sites per formula unit",
+        defect="antisite",
     ),
     "ni_oxidation_state": TargetEntry(
         kind="regression",
@@ -176,6 +185,7 @@ TARGET_TABLE: dict[str, TargetEntry] = {
         mix=_by_atoms("ni_oxidation_state", lambda row: row["x_ni"]),
         about="mean formal oxidation state of Ni, from the charge balance of the cell with the "
         "oxidation states of Mn and Co by their moments",
+        derived=True,
     ),
     "o_beside_vacancy": TargetEntry(
         kind="regression",
@@ -184,6 +194,7 @@ TARGET_TABLE: dict[str, TargetEntry] = {
         of=_beside_vacancy,
         mix=_by_atoms("o_beside_vacancy", lambda row: 2 - row["v_o_fraction"]),
         about="share of the oxygen atoms within 3 angstrom of a missing one",
+        defect="vacancy",
     ),
     "ni_in_li_layer": TargetEntry(
         kind="regression",
@@ -192,6 +203,7 @@ TARGET_TABLE: dict[str, TargetEntry] = {
         of=lambda cell: _share(_antisites(cell), list(cell.elements).count("Ni")),
         mix=_by_atoms("ni_in_li_layer", lambda row: row["x_ni"]),
         about="share of the Ni atoms that stand on Li-layer sites",
+        defect="antisite",
     ),
     "v_o_present": TargetEntry(
         kind="class",
@@ -200,6 +212,7 @@ TARGET_TABLE: dict[str, TargetEntry] = {
         of=lambda cell: _present(_vacancies(cell)),
         mix=_either("v_o_present"),
         about="whether any oxygen is missing",
+        defect="vacancy",
     ),
     "antisite_present": TargetEntry(
         kind="class",
@@ -208,6 +221,7 @@ TARGET_TABLE: dict[str, TargetEntry] = {
         of=lambda cell: _present(_antisites(cell)),
         mix=_either("antisite_present"),
         about="whether any Ni stands on a Li-layer site",
+        defect="antisite",
     ),
 }
 

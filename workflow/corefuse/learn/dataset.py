@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from hashlib import sha256
 
 import numpy as np
 import pandas as pd
@@ -64,7 +63,8 @@ def assemble(
         another axis than their edge's.
     """
     _check_holdout(index, settings)
-    index = index.reindex(columns=list(dict.fromkeys([*index.columns, *TARGET_TABLE])))
+    index = index.reindex(columns=list(dict.fromkeys([*index.columns, "grade", *TARGET_TABLE])))
+    index = index.assign(grade=index.grade.fillna(index.parent_id))
     failed = _failures(spectra, index)
     # The same crystal under two names, as in cells of two sizes, is one group.
     index = index.assign(group=index.groupby("arrangement").parent_id.transform("first"))
@@ -88,6 +88,7 @@ def assemble(
     names = {
         "structure_id": samples.structure_id.to_numpy(object),
         "group": samples.group.to_numpy(object),
+        "grade": samples.grade.to_numpy(object),
         "view": np.tile(np.arange(settings.views), len(usable)),
     }
     labels = {name: ("sample", values) for name, values in _labels(samples).items()}
@@ -103,22 +104,6 @@ def table(dataset: xr.Dataset) -> pd.DataFrame:
     """The dataset without its spectra, one row per sample: ``dataset.csv``."""
     wanted = ["structure_id", "group", "view", *TARGET_TABLE]
     return pd.DataFrame({name: dataset[name].to_numpy() for name in wanted})
-
-
-def content_hash(dataset: xr.Dataset) -> str:
-    """SHA-256 over the names, dimensions and values of all variables; attributes do not count."""
-    digest = sha256()
-    for name in sorted(dataset.variables):
-        variable = dataset.variables[name]
-        digest.update(f"{name}{variable.dims}{variable.shape}".encode())
-        digest.update(_bytes(variable.to_numpy()))
-    return digest.hexdigest()
-
-
-def _bytes(values: NDArray[np.generic]) -> bytes:
-    if values.dtype.kind in "OUT":  # strings come back from a file with another dtype
-        return json.dumps([str(v) for v in values.ravel()]).encode()
-    return np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
 
 
 def _check_holdout(index: pd.DataFrame, settings: DatasetSettings) -> None:

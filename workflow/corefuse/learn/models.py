@@ -77,7 +77,7 @@ class Card(Section):
     n_samples: Count
     n_structures: Count
     n_groups: Count
-    dataset_sha256: str
+    columns_sha256: str = Field(description="of the spectra, target and samples it is made of")
     booster_sha256: str = ""
     versions: dict[str, str]
 

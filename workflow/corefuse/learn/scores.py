@@ -71,6 +71,42 @@ def score(
     return pd.DataFrame(rows, columns=columns)
 
 
+def paired_gain(
+    truth: Array,
+    before: Array,
+    after: Array,
+    groups: NDArray[np.str_],
+    kind: str,
+    resamples: int,
+    confidence: float,
+    seed: int,
+) -> dict[str, float | int | str]:
+    """By how much the error (rmse or brier) falls from one prediction to another.
+
+    Both are scored on the same resamples of groups, so ``ci_low`` and ``ci_high`` are those of the
+    difference. Also ``metric``, ``value`` (after), ``before``, ``gain`` and ``n_groups``.
+    """
+    name = SELECTION_METRIC[kind]
+    metric = (CLASS_METRICS if kind == "class" else REGRESSION_METRICS)[name]
+    names, member = np.unique(groups, return_inverse=True)
+    fold, once = np.zeros(len(truth), int), np.ones((1, len(truth)))
+    drawn = [
+        metric(truth, before, fold, weights) - metric(truth, after, fold, weights)
+        for weights in _resampled_weights(member, len(names), resamples, seed)
+    ]
+    low, high, _ = _interval(np.concatenate(drawn), confidence, len(names))
+    first, second = (float(metric(truth, p, fold, once)[0]) for p in (before, after))
+    return {
+        "metric": name,
+        "value": second,
+        "before": first,
+        "gain": first - second,
+        "ci_low": low,
+        "ci_high": high,
+        "n_groups": len(names),
+    }
+
+
 def _resampled_weights(
     member: NDArray[np.intp], n_groups: int, resamples: int, seed: int
 ) -> Iterator[Array]:

@@ -29,7 +29,10 @@ from corefuse.learn.boosting import (
     fit_constant,
     fit_jia,
 )
-from corefuse.learn.dataset import content_hash
+from corefuse.learn.content import columns_hash
+from corefuse.learn.curve import CURVE_COLUMNS, learning_curve
+from corefuse.learn.harder import SPLITS, folds_of
+from corefuse.learn.kept import Kept, SubsetResult
 from corefuse.learn.matrix import grids_of, matrix
 from corefuse.learn.models import Card, Model, Score, versions
 from corefuse.learn.scores import kind_of, score
@@ -45,8 +48,10 @@ METRIC_COLUMNS = [
     "ci_high",
     "n_groups",
     "note",
+    *(f"{split}{part}" for split in SPLITS for part in ("", "_low", "_high")),
 ]
 SAMPLE_COLUMNS = ["structure_id", "group", "view", "fold", "truth", "prediction"]
+LEARNING_COLUMNS = ["target", "modalities", *CURVE_COLUMNS]
 OUT_OF_FOLD_COLUMNS = ["target", "modalities", "model", *SAMPLE_COLUMNS]
 
 
@@ -67,6 +72,7 @@ class TargetResult:
     target: Target
     metrics: pd.DataFrame  # METRIC_COLUMNS
     out_of_fold: pd.DataFrame  # OUT_OF_FOLD_COLUMNS: one row per sample, subset and model
+    curve: pd.DataFrame  # LEARNING_COLUMNS, of the largest subset
     models: dict[str, Model]  # subset -> final model
     not_learnable: str | None  # why all models are the mean or prior, if so
 
@@ -76,7 +82,6 @@ class _Task:
     """One target of one dataset, with the outer folds all its models share."""
 
     dataset: xr.Dataset
-    dataset_sha256: str
     target: Target
     truth: NDArray[np.float64]
     groups: NDArray[np.str_]
@@ -119,6 +124,7 @@ def train_target(
     subsets: Mapping[str, Sequence[str]],
     settings: TrainSettings,
     n_threads: int = 1,
+    kept: Kept | None = None,
 ) -> TargetResult:
     """Train and score one target on every subset of modalities.
 
@@ -134,6 +140,8 @@ def train_target(
         Folds, search, bootstrap.
     n_threads
         Threads of xgboost.
+    kept
+        Finished subsets of an earlier run: those whose columns are the same are not trained again.
 
     Returns
     -------
@@ -146,18 +154,32 @@ def train_target(
         If there are fewer groups than outer or inner folds.
     """
     task = _task(dataset, target, settings, n_threads)
-    metrics, out_of_fold, models = [], [], {}
-    for subset, modalities in subsets.items():
-        scored, predicted, models[subset] = _train_subset(task, subset, modalities)
-        metrics.append(scored)
-        out_of_fold.append(predicted)
+    largest = max(subsets, key=lambda name: len(subsets[name]))
+    results = {
+        subset: _kept_or_trained(task, subset, modalities, subset == largest, kept)
+        for subset, modalities in subsets.items()
+    }
     return TargetResult(
         target,
-        pd.concat(metrics, ignore_index=True),
-        pd.concat(out_of_fold, ignore_index=True),
-        models,
+        pd.concat([r.metrics for r in results.values()], ignore_index=True),
+        pd.concat([r.out_of_fold for r in results.values()], ignore_index=True),
+        results[largest].curve,
+        {subset: r.model for subset, r in results.items()},
         task.not_learnable,
     )
+
+
+def _kept_or_trained(
+    task: _Task, subset: str, modalities: Sequence[str], with_curve: bool, kept: Kept | None
+) -> SubsetResult:
+    digest = columns_hash(task.dataset, task.target, modalities)
+    digest += "-curve" if with_curve else ""
+    if kept and (found := kept.get(subset, digest)):
+        return found
+    result = _train_subset(task, subset, modalities, with_curve)
+    if kept:
+        kept.put(subset, digest, result)
+    return result
 
 
 def _task(dataset: xr.Dataset, target: Target, settings: TrainSettings, n_threads: int) -> _Task:
@@ -179,7 +201,6 @@ def _task(dataset: xr.Dataset, target: Target, settings: TrainSettings, n_thread
     groups = dataset["group"].to_numpy().astype(str)
     return _Task(
         dataset,
-        content_hash(dataset),
         target,
         truth,
         groups,
@@ -202,23 +223,74 @@ def cross_predict(
 
 
 def _train_subset(
-    task: _Task, subset: str, modalities: Sequence[str]
-) -> tuple[pd.DataFrame, pd.DataFrame, Model]:
+    task: _Task, subset: str, modalities: Sequence[str], with_curve: bool
+) -> SubsetResult:
     samples = task.samples(modalities)
     grids = grids_of(task.dataset, modalities)
+    ours: Fit = partial(_fit_boosted, task, grids)
     fits: dict[str, Fit] = {"baseline": lambda some, _: fit_constant(some)}
     if not task.not_learnable:
-        jia = partial(_fit_jia, task, grids)
-        fits = {"xgboost": partial(_fit_boosted, task, grids), **fits, "jia2026": jia}
+        fits = {"xgboost": ours, **fits, "jia2026": partial(_fit_jia, task, grids)}
     seed = task.settings.seed
     predictions = {
         name: cross_predict(samples, fit, task.folds, seed) for name, fit in fits.items()
     }
     metrics = _score_all(task, subset, predictions)
+    for split in SPLITS:
+        metrics = _with_split(task, split, metrics, samples, fits)
     final = _fit_boosted(task, grids, samples, seed)
     delivered = predictions.get("xgboost", predictions["baseline"])
-    card = _card(task, subset, grids, delivered, metrics, final)
-    return metrics, _out_of_fold(task, subset, predictions), Model(final.booster, card)
+    card = _card(task, modalities, subset, grids, delivered, metrics, final)
+    curve = pd.DataFrame(columns=LEARNING_COLUMNS)
+    if with_curve and not task.not_learnable:
+        curve = _curve(task, samples, ours, delivered)
+        curve = curve.assign(target=task.target, modalities=subset)[LEARNING_COLUMNS]
+    return SubsetResult(
+        metrics[METRIC_COLUMNS],
+        _out_of_fold(task, subset, predictions),
+        curve,
+        Model(final.booster, card),
+    )
+
+
+def _with_split(
+    task: _Task, split: str, metrics: pd.DataFrame, samples: Samples, fits: Mapping[str, Fit]
+) -> pd.DataFrame:
+    """Columns of a harder split beside the scores; NaN where its folds cannot be trained on."""
+    folds = folds_of(split, task.dataset, task.truth, task.settings.outer_folds, task.settings.seed)
+    trainable = all(
+        np.ptp(task.truth[train]) > 0
+        and len(np.unique(task.groups[train])) >= task.settings.inner_folds
+        for train, _ in folds
+    )
+    names = [split, f"{split}_low", f"{split}_high"]
+    if not folds or not trainable or task.not_learnable:
+        return metrics.assign(**dict.fromkeys(names, np.nan))
+    fold = np.empty(len(task.truth), int)
+    for k, (_, test) in enumerate(folds):
+        fold[test] = k
+    scored = [
+        _scored(task, cross_predict(samples, fit, folds, task.settings.seed), fold).assign(
+            model=name
+        )
+        for name, fit in fits.items()
+    ]
+    table = pd.concat(scored)[["model", "metric", "value", "ci_low", "ci_high"]]
+    renamed = table.rename(columns=dict(zip(["value", "ci_low", "ci_high"], names, strict=True)))
+    return metrics.merge(renamed, on=["model", "metric"], how="left", validate="one_to_one")
+
+
+def _curve(task: _Task, samples: Samples, fit: Fit, whole: NDArray[np.float64]) -> pd.DataFrame:
+    seed = task.settings.seed
+    return learning_curve(
+        samples,
+        task.folds,
+        whole,
+        lambda some, folds: cross_predict(some, fit, folds, seed),
+        lambda prediction: _scored(task, prediction, task.fold),
+        task.settings.inner_folds,
+        seed,
+    )
 
 
 def _fit_boosted(task: _Task, grids: dict[str, EnergyGrid], samples: Samples, seed: int) -> Boosted:
@@ -234,16 +306,19 @@ def _fit_jia(task: _Task, grids: dict[str, EnergyGrid], samples: Samples, seed: 
 def _score_all(
     task: _Task, subset: str, predictions: Mapping[str, NDArray[np.float64]]
 ) -> pd.DataFrame:
-    s = task.settings
     scored = [
-        score(
-            task.truth, prediction, task.groups, task.fold, task.kind,
-            s.bootstrap, s.confidence, s.seed,
-        ).assign(model=name)
+        _scored(task, prediction, task.fold).assign(model=name)
         for name, prediction in predictions.items()
-    ]  # fmt: skip
+    ]
     table = pd.concat(scored, ignore_index=True)
-    return table.assign(target=task.target, modalities=subset)[METRIC_COLUMNS]
+    return table.assign(target=task.target, modalities=subset)
+
+
+def _scored(task: _Task, prediction: NDArray[np.float64], fold: NDArray[np.intp]) -> pd.DataFrame:
+    s = task.settings
+    return score(
+        task.truth, prediction, task.groups, fold, task.kind, s.bootstrap, s.confidence, s.seed
+    )
 
 
 def _out_of_fold(
@@ -270,6 +345,7 @@ def _out_of_fold(
 
 def _card(
     task: _Task,
+    modalities: Sequence[str],
     subset: str,
     grids: dict[str, EnergyGrid],
     prediction: NDArray[np.float64],
@@ -295,7 +371,7 @@ def _card(
         n_samples=len(task.truth),
         n_structures=len(np.unique(task.structures)),
         n_groups=len(np.unique(task.groups)),
-        dataset_sha256=task.dataset_sha256,
+        columns_sha256=columns_hash(task.dataset, task.target, modalities),
         versions=versions(),
     )
 

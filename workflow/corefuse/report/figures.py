@@ -160,6 +160,24 @@ def scores(metrics: pd.DataFrame, kinds: Mapping[str, str], subsets: Sequence[st
     return figure
 
 
+def learning_curves(curves: pd.DataFrame, kinds: Mapping[str, str]) -> Figure:
+    """Error against the number of parents trained on, one panel a target that can be learned."""
+    targets = list(dict.fromkeys(curves.target))
+    figure, axes = _grid(max(len(targets), 1), columns=4, size=2.3)
+    for ax, target in zip(axes, targets, strict=False):
+        metric = SCORE[kinds[target]]
+        rows = curves[(curves.target == target) & (curves.metric == metric)]
+        ax.plot(rows.n_parents, rows.value, "o-", color=BLUE, ms=3.5, lw=0.9)
+        ax.vlines(rows.n_parents, rows.ci_low, rows.ci_high, color=BLUE, lw=0.7)
+        ax.set_title(TARGET_TABLE[target].label, **STYLE)
+        ax.set_xlabel("parents trained on", **STYLE)
+        ax.set_ylabel(metric, **STYLE)
+        ax.set_ylim(bottom=0)
+    if not targets:
+        axes[0].set_title("no target can be learned", **STYLE)
+    return figure
+
+
 def attribution(
     table: pd.DataFrame, dataset: xr.Dataset, dos: Mapping[str, xr.DataArray], target: str
 ) -> Figure:
