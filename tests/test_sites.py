@@ -216,7 +216,7 @@ def test_a_batch_that_dies_goes_on_at_the_next_site(run):
 @pytest.mark.parametrize(
     ("does", "limits", "reason"),
     [
-        (lambda: time.sleep(60), lambda: watch.Limits(end=time.monotonic() + 3), "out of time"),
+        (lambda: time.sleep(60), lambda: watch.Limits(end=time.monotonic() + 12), "out of time"),
         (lambda: _fill(800), lambda: watch.Limits(memory_mb=_used_mb() + 300), "out of memory"),
         (lambda: os.kill(os.getpid(), signal.SIGKILL), watch.Limits, "killed by SIGKILL"),
     ],

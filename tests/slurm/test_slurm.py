@@ -251,6 +251,28 @@ def test_a_killed_snakemake_recomputes_no_finished_site(node, root, tmp_path):
     assert len(project.kept()) == 12
 
 
+def test_a_batch_is_collected_although_slurm_takes_no_larger_job(node, root, tmp_path):
+    """The partition allows less than a second attempt would ask for: it asks for what it may."""
+    project = Project(root, tmp_path, FEW, toy_engine=True)
+    project.memory = tuple(m for m in MEMORY if not m.startswith("sites"))
+    project.behave({"NC11-2fu-d0-li100-pristine": {"6": {"breaks": True}}})
+    slurm("scontrol", "update", "partitionname=main", "MaxMemPerNode=2500", "MaxTime=300")
+    try:
+        refused = subprocess.run(
+            ["sbatch", "--test-only", "--mem=4000", "--wrap", "true"], capture_output=True
+        )
+        assert refused.returncode  # what an attempt without the cap would have met
+        project.finish(project.start(project.raw()[2]))
+    finally:
+        slurm("scontrol", "update", "partitionname=main", "MaxMemPerNode=UNLIMITED")
+        slurm("scontrol", "update", "partitionname=main", "MaxTime=UNLIMITED")
+    raw = files.read_netcdf(project.folder / project.raw()[2])
+    (row,) = rawdata.failed_sites(raw)
+    assert row["site"] == 6 and "in the last of 3 attempts" in row["reason"]
+    assert raw.sizes["channel"] == 3
+    assert project.journal()["start NC11-2fu-d0-li100-pristine 6"] == 3
+
+
 def test_the_simulate_stage_runs_with_real_engines(node, root, tmp_path):
     """CHGNet, GPAW with and without a core hole, and multiplets, each in jobs of their own."""
     config = FEW | {
