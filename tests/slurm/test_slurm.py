@@ -264,7 +264,7 @@ def test_a_batch_is_collected_although_slurm_takes_no_larger_job(node, root, tmp
         assert refused.returncode  # what an attempt without the cap would have met
         project.finish(project.start(project.raw()[2]))
     finally:
-        slurm("scontrol", "update", "partitionname=main", "MaxMemPerNode=UNLIMITED")
+        slurm("scontrol", "update", "partitionname=main", f"MaxMemPerNode={cluster.MEMORY_MB}")
         slurm("scontrol", "update", "partitionname=main", "MaxTime=UNLIMITED")
     raw = files.read_netcdf(project.folder / project.raw()[2])
     (row,) = rawdata.failed_sites(raw)

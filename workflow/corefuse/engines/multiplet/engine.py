@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,10 +34,10 @@ from corefuse.core import files, rawdata
 from corefuse.core.edges import EDGES
 from corefuse.core.elements import ELEMENTS
 from corefuse.core.errors import InputError, NotConvergedError
-from corefuse.engines import Job, ProgramEngine
+from corefuse.engines import Engine, Job
 from corefuse.engines.multiplet import ions, ligand_field
 from corefuse.engines.multiplet import solver as multiplet
-from corefuse.structures import build, valence
+from corefuse.structures import valence
 
 AXIS_EV = np.arange(-240, 601) * rawdata.STEP_EV  # -12 to 30 eV about the L3 maximum
 # Lorentzian in the raw spectrum, which says so: below every core hole's, no sharper than Lanczos.
@@ -46,6 +46,7 @@ PEAK_FWHM_EV = 0.8  # the L3 maximum of a measured reference is that of an edge 
 SEARCH_EV = (-60.0, 60.0)  # where the model's own L3 maximum is looked for
 GEOMETRY_DIGITS = 3  # 0.001 angstrom moves a spectrum by 1 % at most (relative L2)
 ALL_HOLES = 10
+LOG = "log.txt"
 L2_PART = 0.75  # L2 stands 3/2 zeta_2p above L3; half way between them L2 begins
 
 
@@ -58,8 +59,8 @@ class Site:
     vectors: np.ndarray
 
 
-class MultipletEngine(ProgramEngine):
-    """See the module; follows :class:`corefuse.engines.ProgramEngine`."""
+class MultipletEngine(Engine):
+    """See the module; follows :class:`corefuse.engines.Engine`."""
 
     name = "multiplet"
     revision = 4
@@ -81,119 +82,23 @@ class MultipletEngine(ProgramEngine):
         l3_origin_ev(ion, table.ions[ion.name], table.geometry, chosen, folder)
         return f"solves {', '.join(table.ions)}"
 
-    def prepare(self, job: Job, folder: Path) -> None:
-        """Write ``structure.json`` and ``job.json`` with the ion and neighbours of each site."""
-        build.write(folder / "structure.json", job.structure)
-        table = _table(job.settings)
+    def compute(self, job: Job, folder: Path) -> xr.Dataset:
+        """Solve every site; a line of ``log.txt`` each."""
+        table, cache = _table(job.settings), (job.shared / "solved").resolve()
         source, moments = _moments(job)
-        spins = {name: ion.spins for name, ion in table.ions.items()}
-        elements = [site.specie.symbol for site in job.structure]
-        found = valence.of_sites(elements, moments, source, spins)
-        doubt = valence.charge_doubt(elements, found)
-        sites = [
-            {
-                "index": index,
-                "element": ion.element,
-                "valence": ion.valence,
-                "spin": ion.spin,
-                "moment_mub": ion.moment_mub,
-                "vectors": _surroundings(job, index).tolist(),
-            }
-            for index, ion in enumerate(found)
-            if ion and any(EDGES[e].element == ion.element for e in job.edges)
-        ]
-        files.write_json(
-            folder / "job.json",
-            {
-                "edges": list(job.edges),
-                "settings": dict(job.settings),
-                "moments_from": source,
-                "doubts": [doubt] if doubt else [],
-                "cache": str((job.shared / "solved").resolve()),
-                "sites": sites,
-            },
-        )
-
-    def run(self, folder: Path) -> None:
-        """Solve every site; ``channels.npz`` and ``outcome.json``."""
-        job = files.read_json(folder / "job.json")
-        settings, cache = job["settings"], Path(job["cache"])
-        table = _table(settings)
-        sites = [_site(record) for record in job["sites"]]
-        intensities, holes, hits = [], [], 0
-        warnings = list(job["doubts"])
-        log = [f"WARNING {doubt}" for doubt in warnings]
-        for site in sites:
-            if not len(site.vectors):
-                raise NotConvergedError(
-                    f"{site.ion.name} at site {site.index} has no oxygen within "
-                    f"{settings['bond_cutoff_angstrom']:g} angstrom"
-                )
-            ion = table.ions[site.ion.name]
-            origin_ev = l3_origin_ev(site.ion, ion, table.geometry, settings, cache)
-            solved, hit = solve_cached(
-                site.ion,
-                problem_of(site.ion.name, ion, table.geometry, site.vectors, settings),
-                AXIS_EV + origin_ev,
-                RAW_FWHM_EV,
-                settings,
-                cache,
-            )
-            hits += hit
-            intensities.append(solved["intensity"])
-            holes.append(float(solved["d_holes"]))
-            doubts = [
-                f"site {site.index} {doubt}"
-                for doubt in valence.doubts(site.ion, solved["levels_ev"], solved["spin"])
-            ]
-            warnings += doubts
-            log += [
-                f"site {site.index} {site.ion.name} S={site.ion.spin:g} from moment "
-                f"{site.ion.moment_mub:.2f}, {len(site.vectors)} O, "
-                f"{10 - float(solved['d_holes']):.2f} 3d electrons{', from the cache' * hit}"
-            ]
-            log += [f"WARNING {doubt}" for doubt in doubts]
-        files.write_json(
-            folder / "outcome.json", {"holes": holes, "warnings": warnings, "cache_hits": int(hits)}
-        )
-        (folder / "log.txt").write_text("\n".join(log) + "\n")
-        with files.atomic(folder / "channels.npz") as partial, partial.open("wb") as out:
-            np.savez(out, intensity=np.array(intensities))
-
-    def parse(self, folder: Path) -> xr.Dataset:
-        """``job.json``, ``outcome.json`` and ``channels.npz`` as a raw dataset.
-
-        The projected DOS of a multiplet edge is the 3d hole that its L3 intensity counts: L3
-        scaled to the number of 3d holes, zero for s and p.
-        """
-        structure = build.read(folder / "structure.json")
-        job, outcome = (files.read_json(folder / f"{n}.json") for n in ("job", "outcome"))
-        table = _table(job["settings"])
-        with np.load(folder / "channels.npz") as arrays:
-            intensity = arrays["intensity"]
-        roles = structure.site_properties.get("role") or [""] * len(structure)
-        channels = []
-        for number, site in enumerate(map(_site, job["sites"])):
-            ion = table.ions[site.ion.name]
-            l2_start_ev = L2_PART * ion.zeta_2p_ev
-            channels.append(
-                rawdata.Channel(
-                    edge=f"{site.ion.element} L2,3",
-                    site=site.index,
-                    element=site.ion.element,
-                    role=roles[site.index],
-                    intensity=intensity[number],
-                    dos=_holes(intensity[number], outcome["holes"][number], l2_start_ev),
-                    core_level_shift_ev=ion.l3_maximum_ev,
-                    moment_mub=site.ion.moment_mub,
-                    levels=rawdata.Levels(
-                        l2_start_ev,
-                        RAW_FWHM_EV,
-                        f"{site.ion.name} L3 maximum {ion.l3_maximum_ev:g} eV: "
-                        f"{table.source(site.ion.name, 'l3_maximum_ev')}",
-                    ),
-                )
-            )
+        sites, warnings = _sites(job, table, source, moments)
+        channels, hits = [], 0
+        with (folder / LOG).open("w", buffering=1) as log:
+            for doubt in warnings:
+                print(f"WARNING {doubt}", file=log)
+            for site in sites:
+                solved, hit = _solve(site, table, job.settings, cache)
+                hits += hit
+                channels.append(_channel(site, solved, table, job.structure))
+                print(_said(site, solved, hit), file=log)
+                for doubt in valence.doubts(site.ion, solved["levels_ev"], solved["spin"]):
+                    warnings.append(f"site {site.index} {doubt}")
+                    print(f"WARNING {warnings[-1]}", file=log)
         raw = rawdata.build(channels, AXIS_EV)
         raw["intensity"].attrs = {
             "units": "1/eV",
@@ -201,20 +106,95 @@ class MultipletEngine(ProgramEngine):
         }
         return raw.assign_attrs(
             converged=1,
-            moments_from=job["moments_from"],
-            ions=files.dumps({str(s["index"]): _site(s).ion.name for s in job["sites"]}),
-            warnings="\n".join(outcome["warnings"]),
-            overridden=files.dumps(job["settings"]["ions"]),
-            cache_hits=outcome["cache_hits"],
+            moments_from=source,
+            ions=files.dumps({str(site.index): site.ion.name for site in sites}),
+            warnings="\n".join(warnings),
+            overridden=files.dumps(job.settings["ions"]),
+            cache_hits=hits,
         )
 
     def read_log(self, folder: Path) -> str:
         """One line per site, and the doubts about its spin state."""
-        log = folder / "log.txt"
+        log = folder / LOG
         return log.read_text() if log.exists() else ""
 
 
 ENGINE = MultipletEngine()
+
+
+def _sites(
+    job: Job, table: ions.Table, source: valence.Source, moments: Sequence[float]
+) -> tuple[list[Site], list[str]]:
+    """The absorbers of the job's edges, and what is doubtful about the charges of all sites."""
+    spins = {name: ion.spins for name, ion in table.ions.items()}
+    elements = [site.specie.symbol for site in job.structure]
+    found = valence.of_sites(elements, moments, source, spins)
+    doubt = valence.charge_doubt(elements, found)
+    absorbing = {EDGES[edge].element for edge in job.edges}
+    sites = [
+        Site(index, ion, _surroundings(job, index))
+        for index, ion in enumerate(found)
+        if ion and ion.element in absorbing
+    ]
+    return sites, [doubt] if doubt else []
+
+
+def _solve(
+    site: Site, table: ions.Table, settings: Mapping[str, Any], cache: Path
+) -> tuple[dict[str, np.ndarray], bool]:
+    """What :func:`solve_cached` finds for a site, on the axis of its ion.
+
+    Raises
+    ------
+    NotConvergedError
+        It has no oxygen neighbour.
+    """
+    if not len(site.vectors):
+        raise NotConvergedError(
+            f"{site.ion.name} at site {site.index} has no oxygen within "
+            f"{settings['bond_cutoff_angstrom']:g} angstrom"
+        )
+    ion = table.ions[site.ion.name]
+    origin_ev = l3_origin_ev(site.ion, ion, table.geometry, settings, cache)
+    problem = problem_of(site.ion.name, ion, table.geometry, site.vectors, settings)
+    return solve_cached(site.ion, problem, AXIS_EV + origin_ev, RAW_FWHM_EV, settings, cache)
+
+
+def _said(site: Site, solved: Mapping[str, np.ndarray], hit: bool) -> str:
+    """The line of the log about a site."""
+    return (
+        f"site {site.index} {site.ion.name} S={site.ion.spin:g} from moment "
+        f"{site.ion.moment_mub:.2f}, {len(site.vectors)} O, "
+        f"{10 - float(solved['d_holes']):.2f} 3d electrons{', from the cache' * hit}"
+    )
+
+
+def _channel(
+    site: Site, solved: Mapping[str, np.ndarray], table: ions.Table, structure: Structure
+) -> rawdata.Channel:
+    """A site as a channel.
+
+    The projected DOS of a multiplet edge is the 3d hole that its L3 intensity counts: L3 scaled to
+    the number of 3d holes, zero for s and p.
+    """
+    ion = table.ions[site.ion.name]
+    l2_start_ev = L2_PART * ion.zeta_2p_ev
+    return rawdata.Channel(
+        edge=f"{site.ion.element} L2,3",
+        site=site.index,
+        element=site.ion.element,
+        role=structure[site.index].properties.get("role") or "",
+        intensity=solved["intensity"],
+        dos=_holes(solved["intensity"], float(solved["d_holes"]), l2_start_ev),
+        core_level_shift_ev=ion.l3_maximum_ev,
+        moment_mub=site.ion.moment_mub,
+        levels=rawdata.Levels(
+            l2_start_ev,
+            RAW_FWHM_EV,
+            f"{site.ion.name} L3 maximum {ion.l3_maximum_ev:g} eV: "
+            f"{table.source(site.ion.name, 'l3_maximum_ev')}",
+        ),
+    )
 
 
 def oxygen_vectors(structure: Structure, index: int, cutoff_angstrom: float) -> np.ndarray:
@@ -327,14 +307,6 @@ def _moments(job: Job) -> tuple[valence.Source, list[float]]:
             job.structure_id, "magmom", "the structure has no magnetic moments", "relax it first"
         )
     return "chgnet", [float(m) for m in moments]
-
-
-def _site(record: dict[str, Any]) -> Site:
-    ion = valence.SiteIon(
-        record["element"], record["valence"], record["spin"], record["moment_mub"]
-    )
-    vectors = np.array(record["vectors"]).reshape(-1, 3)
-    return Site(record["index"], ion, vectors)
 
 
 def _holes(intensity: np.ndarray, holes: float, l2_start_ev: float) -> np.ndarray:
