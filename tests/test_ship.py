@@ -20,7 +20,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(ship.stored, "finished", lambda *_: {"a": {"raw/a.nc": "1"}, "b": {}})
     models = Path("results") / CONFIG.name / "models"
-    for name in (*KINDS, "domain/all.json", "x_li/other.ubj", "x_li/metrics.csv"):
+    for name in (*KINDS, "domain/all.json", "simulated.nc", "x_li/other.ubj", "x_li/metrics.csv"):
         (models / name).parent.mkdir(parents=True, exist_ok=True)
         (models / name).write_text(name)
     return models
@@ -28,15 +28,15 @@ def run(tmp_path, monkeypatch):
 
 def test_the_files_of_a_subset_and_what_they_were_trained_on_are_shipped(run):
     written = ship.ship(CONFIG, "c.yaml", "kept", ["all"])
-    expected = {*KINDS, "domain/all.json", "library.json"}
-    assert {str(Path(p).relative_to("kept/all")) for p in written} == expected
-    assert Path("kept/all/x_li/all.ubj").read_text() == "x_li/all.ubj"
-    about = files.read_json("kept/all/library.json")
+    assert set(written) == {*KINDS, "domain/all.json", "simulated.nc", "library.json"}
+    assert {str(p.relative_to("kept")) for p in Path("kept").rglob("*.*")} == set(written)
+    assert Path("kept/x_li/all.ubj").read_text() == "x_li/all.ubj"
+    about = files.read_json("kept/library.json")
     assert about["structures"] == 2
     assert about["config"] == "c.yaml"
-    Path("kept/all/x_co").mkdir()  # of another run
+    Path("kept/x_co").mkdir()  # of another run
     ship.ship(CONFIG, "c.yaml", "kept", ["all"])
-    assert not Path("kept/all/x_co").exists()
+    assert not Path("kept/x_co").exists()
 
 
 def test_another_library_has_another_hash(run, monkeypatch):
@@ -48,6 +48,7 @@ def test_another_library_has_another_hash(run, monkeypatch):
 def test_an_unfinished_run_and_too_large_models_are_refused(run, monkeypatch):
     with pytest.raises(InputError, match="has not made it"):
         ship.ship(CONFIG, "c.yaml", "kept", ["other"])
+    assert not Path("kept").exists()
     monkeypatch.setattr(ship, "LARGEST_MB", 1e-6)
     with pytest.raises(InputError, match="belong into a repository"):
         ship.ship(CONFIG, "c.yaml", "kept", ["all"])

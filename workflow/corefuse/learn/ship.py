@@ -1,8 +1,8 @@
-"""Trained models put where the project brings them along: ``resources/models/<subset>``.
+"""Trained models put where the project brings them along, and ``corefuse read`` finds them.
 
 ``python -m corefuse.learn.ship config/reference.yaml resources/models soft_xas hard_xas eels``
-takes those of a finished run. A folder holds the models, cards and domain of one subset as the
-``models`` folder of a run does, and ``library.json``, which says what they were trained on.
+takes those of a finished run: models, cards and domains of these subsets, what they read spectra
+against (``simulated.nc``), and ``library.json``, which says what they were trained on.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from corefuse.plan.paths import Paths
 from corefuse.simulate import stored
 
 LARGEST_MB = 20
+SUFFIXES = (".ubj", ".json")
 
 
 def ship(config: cfg.Config, file: str | Path, folder: str | Path, subsets: list[str]) -> list[str]:
-    """Copy the models of these subsets; the files written.
+    """Copy the models of these subsets; names of the files written.
 
     Raises
     ------
@@ -30,23 +31,15 @@ def ship(config: cfg.Config, file: str | Path, folder: str | Path, subsets: list
         The run has not finished training a subset, names no stored library, or its models are
         larger than a repository should hold.
     """
-    models, out = Path(Paths(config.name)("models")), []
-    about = library(config, file)
+    models, about = Path(Paths(config.name)("models")), library(config, file)
+    names = ["simulated.nc"]
     for subset in subsets:
-        domain = models / "domain" / f"{subset}.json"
-        trained = [models / t / f"{subset}.ubj" for t in config.train.targets]
-        there = [domain, *trained, *(path.with_suffix(".json") for path in trained)]
-        for path in there:
-            if not path.exists():
-                raise InputError(path, "models", "the run has not made it", "finish the run")
-        target = Path(folder) / subset
-        shutil.rmtree(target, ignore_errors=True)  # of a run with other targets
-        for path in there:
-            with files.atomic(target / path.relative_to(models)) as partial:
-                shutil.copyfile(path, partial)
-        files.write_json(target / "library.json", about)
-        out += [str(path) for path in sorted(target.rglob("*.*"))]
-    size_mb = sum(Path(path).stat().st_size for path in out) / 1e6
+        trained = [f"{target}/{subset}" for target in config.train.targets]
+        names += [f"domain/{subset}.json", *(f"{t}{end}" for t in trained for end in SUFFIXES)]
+    for name in names:
+        if not (models / name).exists():
+            raise InputError(models / name, "models", "the run has not made it", "finish the run")
+    size_mb = sum((models / name).stat().st_size for name in names) / 1e6
     if size_mb > LARGEST_MB:
         raise InputError(
             folder,
@@ -54,7 +47,12 @@ def ship(config: cfg.Config, file: str | Path, folder: str | Path, subsets: list
             f"{size_mb:.1f} MB, {LARGEST_MB} at most belong into a repository",
             "ship fewer subsets or lower train.max_trees",
         )
-    return out
+    shutil.rmtree(folder, ignore_errors=True)  # of a run with other targets or subsets
+    for name in names:
+        with files.atomic(Path(folder) / name) as partial:
+            shutil.copyfile(models / name, partial)
+    files.write_json(Path(folder) / "library.json", about)
+    return [*names, "library.json"]
 
 
 def library(config: cfg.Config, file: str | Path) -> dict[str, str | int]:
