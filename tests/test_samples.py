@@ -85,6 +85,18 @@ def test_a_series_is_its_samples(tmp_path, monkeypatch):
         assert all(not s.composition for s in found)
 
 
+def test_the_scans_of_one_file_are_a_series(tmp_path, monkeypatch):
+    """All of them in their order, or those that are named."""
+    scan = "#S {}  ascan\n#N 2\n#L Energy  mu\n"
+    rows = "\n".join(f"{500 + i} {i}" for i in range(20))
+    (tmp_path / "many.spec").write_text("\n\n".join(scan.format(n) + rows for n in (1, 2, 3)))
+    for more, numbers in (({}, [1, 2, 3]), ({"scans": [3, 1]}, [3, 1])):
+        found = spelt_out(tmp_path, monkeypatch, file="many.spec", **more)
+        assert [s.spectra[0].scan for s in found] == numbers
+        assert {s.spectra[0].file for s in found} == {"many.spec"}
+        assert [s.name for s in found] == [f"cell-{n:02d}" for n in range(1, len(numbers) + 1)]
+
+
 def test_voltages_of_a_series_belong_to_its_spectra(tmp_path, monkeypatch):
     voltages = [None, 3.9, 4.3]
     entry = {"file": "a.csv", "voltages": voltages, "crop_ev": [501, 507]}

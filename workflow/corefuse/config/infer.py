@@ -254,6 +254,12 @@ class SpectrumSeries(MeasuredSpectrum):
         min_length=1,
         description="spectra in the file, given like `column`; null: all spectra in the file",
     )
+    scans: list[ColumnNumber | str] | None = Field(
+        None,
+        min_length=2,
+        description="scans, groups or signals of one file, given like `scan`; null: all, if there "
+        "are several",
+    )
     voltages: list[Voltage | None] | None = Field(
         None,
         description="voltage against Li per spectrum, null at open circuit; null: spectra are "

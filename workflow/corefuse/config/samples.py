@@ -18,7 +18,16 @@ from corefuse.core.errors import InputError, named, shortened
 KINDS: dict[str, Any] = {"samples": Sample, "series": SpectrumSeries, "images": Image}
 MOST_FILES = 50_000  # that one pattern may match
 _WILD = re.compile(r"[*?[]")
-OF_A_SERIES = ("name", "file", "column", "columns", "voltages", "composition", "aligned_with")
+OF_A_SERIES = (
+    "name",
+    "file",
+    "column",
+    "columns",
+    "scans",
+    "voltages",
+    "composition",
+    "aligned_with",
+)
 
 
 def put_in(raw: dict[str, Any], config_file: str | Path) -> tuple[dict[str, Any], list[str]]:
@@ -78,7 +87,7 @@ def spell_out(series: SpectrumSeries, config_file: str | Path) -> list[dict[str,
     spectra = _spectra(series)
     voltages = series.voltages or [None] * len(spectra)
     if len(voltages) != len(spectra):
-        found = named(column or Path(file).name for file, column in spectra)
+        found = named(next(reversed(one.values())) or Path(one["file"]).name for one in spectra)
         raise InputError(
             config_file,
             f"infer.series.{series.name}.voltages",
@@ -93,9 +102,9 @@ def spell_out(series: SpectrumSeries, config_file: str | Path) -> list[dict[str,
             "series": series.name,
             "voltage": voltage,
             "aligned_with": series.aligned_with or names[0],
-            "spectra": [treated | {"file": file, "column": column}],
+            "spectra": [treated | one],
         }
-        for name, voltage, (file, column) in zip(names, voltages, spectra, strict=True)
+        for name, voltage, one in zip(names, voltages, spectra, strict=True)
     ]
     known = series.composition if isinstance(series.composition, list) else [series.composition]
     if len(known) > len(out):
@@ -127,23 +136,37 @@ def with_aligned(unit: Iterable[Sample], samples: Mapping[str, Sample]) -> list[
     return list(own.values())
 
 
-def _spectra(series: SpectrumSeries) -> list[tuple[str, str | int | None]]:
-    """File and column of every spectrum of a series, in its order."""
+def _spectra(series: SpectrumSeries) -> list[dict[str, Any]]:
+    """File and column, or file and scan, of every spectrum of a series, in its order."""
     files = _matching(series.file)
     if len(files) > 1:
-        return [(file, series.column) for file in files]
+        return [{"file": file, "column": series.column} for file in files]
     key = f"infer.series.{series.name}"
+    scans = series.scans or ([] if series.columns or series.scan else _scans(files[0]))
+    if len(scans) > 1:
+        return [{"file": files[0], "column": series.column, "scan": scan} for scan in scans]
     found = series.columns or _entries(series, files[0], key)
     if len(found) < 2:
         fix = "give columns, or in file a pattern such as scan_*.xdi"
         raise InputError(series.file, key, f"it holds {len(found)} spectra", fix)
-    return [(files[0], column) for column in found]
+    return [{"file": files[0], "column": column} for column in found]
+
+
+def _scans(file: str) -> list[int]:
+    """Numbers of the scans, groups or signals of one file; none of a ``.json``."""
+    from corefuse.core.spectrum import SpectrumError
+    from corefuse.read import files  # numpy and scipy, which a job whose config tells need not load
+
+    try:
+        return list(range(1, files.parts(Path(file)) + 1))
+    except SpectrumError:
+        return []  # told with the entries
 
 
 def _entries(series: SpectrumSeries, file: str, key: str) -> list[str | int]:
     """Everything that the one file of a series holds."""
     from corefuse.core.spectrum import SpectrumError
-    from corefuse.read import files  # numpy and scipy, which a job whose config tells need not load
+    from corefuse.read import files
 
     try:
         return files.entries(Path(file), series.column, series.energy_column)

@@ -35,6 +35,7 @@ __all__ = [
     "Wanted",
     "contents",
     "entries",
+    "parts",
     "read",
     "signals",
 ]
@@ -75,6 +76,12 @@ def contents(path: Path) -> list[str]:
         return [_told_signal(signal) for signal in content]
     parts = [part for table in content for part in _scans(table, ANYTHING)]
     return [_told_part(part) for part in parts]
+
+
+def parts(path: Path) -> int:
+    """How many scans, groups or signals there are in a file; 1 for a ``.json``."""
+    content = loaded(path)
+    return 1 if isinstance(content, str) else len(contents(path))
 
 
 def entries(
