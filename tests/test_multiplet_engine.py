@@ -400,6 +400,6 @@ def test_a_broken_table_says_where(tmp_path):
 
 
 def test_the_config_refuses_an_ion_or_a_number_it_does_not_know():
-    for wrong in ({"Fe3+": {"delta_ev": 1.0}}, {"Mn4+": {"delta": 1.0}}):
+    for wrong in ({"Zn2+": {"delta_ev": 1.0}}, {"Mn4+": {"delta": 1.0}}):
         with pytest.raises(ValueError, match="Input should be"):
             config.Multiplet(ions=wrong)

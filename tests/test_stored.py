@@ -254,6 +254,21 @@ def test_results_of_another_request_or_an_older_structure_are_not_kept(run):
     assert kept_of_older(run, "gpaw") == []
 
 
+@pytest.mark.parametrize("how", [{"memory_mb": 9000}, {"time_limit_hours": 3}, {"command": "/x"}])
+@pytest.mark.parametrize("engine", ["gpaw", "multiplet", "fdmnes", "feff"])
+def test_how_an_engine_runs_is_no_part_of_its_request(engine, how):
+    """The request is the param of its rules, so an edit of these keys starts no job."""
+    edges = {"Ni L2,3": engine}
+    fields = type(getattr(cfg.Simulation(edges=edges), engine)).model_fields
+    if not how.keys() <= fields.keys():
+        pytest.skip(f"{engine} has no such key")
+    plain, changed = (
+        cfg.Simulation.model_validate({"edges": edges, engine: section}) for section in ({}, how)
+    )
+    assert plain.settings(engine) != changed.settings(engine)
+    assert plain.request(engine) == changed.request(engine)
+
+
 def test_a_folder_without_stored_results_is_named(tmp_path):
     with pytest.raises(InputError, match=r"simulation\.stored: there is no stored\.json"):
         stored.listed(tmp_path)
