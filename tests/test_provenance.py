@@ -10,7 +10,7 @@ from corefuse.plan.current import MAKERS, PLUMBING, code_hash
 SCRIPT = re.compile(r"scripts/(\w+)\.py")
 HASHED = re.compile(r'code_hash\("(\w+)"\)')
 ALL_HASHED = (
-    *("structure_index", "collect", "calibrate", "spectra", "dataset", "train", "domain"),
+    *("structure_index", "collect", "calibrate", "spectra", "dataset", "train", "domain", "local"),
     *("match", "infer", "image", "attributions", "tables", "figures_spectra", "figures_scores"),
     *("figures_attributions", "figures_inference", "figures_measured", "figures_series"),
     *("figures_images", "fusion"),

@@ -302,6 +302,7 @@ rule results:
         rules.figures_measured.output if MEASURED else [],
         rules.figures_series.output if SERIES else [],
         rules.figures_images.output if IMAGES else [],
+        rules.local.output.scores if C.local.modalities else [],
 
 
 rule report_html:

@@ -95,3 +95,31 @@ rule metrics:
         "../../envs/analysis.yaml"
     script:
         "../../scripts/metrics.py"
+
+
+rule local:
+    input:
+        raw=ALL_RAW,
+        structures=expand(f"{STORED}/structures/{{structure_id}}.json", structure_id=SPECS),
+        index=P("structures/index.csv"),
+        calibration=P("calibration.json"),
+        edges=own("resources/edges.yaml"),
+    output:
+        data=expand(P("local/{modality}.nc"), modality=C.local.modalities),
+        scores=P("local/metrics.csv"),
+    log:
+        P.log("local"),
+    benchmark:
+        P.benchmark("local")
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 240 * attempt,
+    params:
+        section=cfg.canonical(C.local),
+        spectra=cfg.canonical(C.spectra),
+        train=TRAIN_SECTION,
+        code=code_hash("local"),
+    script:
+        "../../scripts/local.py"

@@ -18,6 +18,7 @@ from corefuse.config.infer import (
     SpectrumSeries,
 )
 from corefuse.config.load import load, load_entry, read
+from corefuse.config.local import Local
 from corefuse.config.multiplet import Multiplet
 from corefuse.config.report import Report
 from corefuse.config.run import Config, model, not_read, resolve_subsets
@@ -75,6 +76,7 @@ __all__ = [
     "InputError",
     "IonName",
     "IonParameter",
+    "Local",
     "MeasuredSpectrum",
     "Metal",
     "Multiplet",

@@ -12,6 +12,7 @@ from pydantic import Field, create_model, model_validator
 
 from corefuse.config.dataset import Dataset
 from corefuse.config.infer import Infer, Sample
+from corefuse.config.local import LOCAL_TARGET_NAMES, Local
 from corefuse.config.report import Report
 from corefuse.config.simulation import ENGINES, Simulation
 from corefuse.config.spectra import Spectra
@@ -31,6 +32,7 @@ class Config(Section):
     spectra: Spectra
     dataset: Dataset = Dataset()
     train: Train = Train()
+    local: Local = Local()
     infer: Infer = Infer()
     report: Report = Report()
 
@@ -44,6 +46,7 @@ class Config(Section):
                         f"or drop it here|spectra.techniques.{technique}.edges"
                     )
         known = self.spectra.modalities()
+        _check_local(self.local, known)
         names = [image.name for image in self.infer.images]
         for i, name in enumerate(names):
             if name in names[:i]:
@@ -69,6 +72,16 @@ class Config(Section):
 
 
 @cache
+def _check_local(local: Local, known: list[str]) -> None:
+    for key, asked, there in (
+        ("modalities", local.modalities, known),
+        ("targets", local.targets, LOCAL_TARGET_NAMES),
+    ):
+        for name in asked:
+            if name not in there:
+                raise ValueError(f"unknown {name!r}|use some of {', '.join(there)}|local.{key}")
+
+
 def model() -> type[Config]:
     """:class:`Config` with the ``Settings`` of every engine that defines them in its own file.
 

@@ -73,6 +73,21 @@ def process(
     return xr.merge(parts).assign_attrs(attrs | {"status": "ok", "reason": ""})
 
 
+def calibrated_channels(
+    raw: Mapping[str, xr.Dataset],
+    edge: str,
+    settings: Spectra,
+    calibration: Calibration,
+    mean_valence: float | None,
+) -> xr.Dataset | None:
+    """Channels of one edge on its calibrated axis; None where the structure lacks the element."""
+    _, channels = _channels(raw, edge)
+    if not channels.sizes["channel"]:
+        return None
+    known = _calibrated(edge, channels, calibration)
+    return _calibrated_channels(channels, edge, settings, known, mean_valence)[0]
+
+
 def site_spectra(
     channels: xr.Dataset,
     edge: str,
