@@ -55,14 +55,16 @@ def test_every_key_with_a_unit_says_it_in_its_name():
     assert all(key.endswith(units) for key in named)
 
 
-@pytest.fixture(scope="module", params=["config.yaml", "nmc.yaml", "ni_k.yaml", "reference.yaml"])
+CONFIGS = ("config.yaml", "nmc.yaml", "ni_k.yaml", "own_structures.yaml", "reference.yaml")
+
+
+@pytest.fixture(scope="module", params=CONFIGS)
 def raw(request, root):
     return yaml.safe_load((root / "config" / request.param).read_text())
 
 
 def test_no_config_is_forgotten_here(root, request):
-    known = {"config.yaml", "nmc.yaml", "ni_k.yaml", "reference.yaml"}
-    assert {p.name for p in (root / "config").glob("*.yaml")} == known
+    assert {p.name for p in (root / "config").glob("*.yaml")} == set(CONFIGS)
 
 
 def test_a_config_of_the_project_is_sound(raw, root):

@@ -71,7 +71,6 @@ class Config(Section):
         return self
 
 
-@cache
 def _check_local(local: Local, known: list[str]) -> None:
     for key, asked, there in (
         ("modalities", local.modalities, known),
@@ -82,6 +81,7 @@ def _check_local(local: Local, known: list[str]) -> None:
                 raise ValueError(f"unknown {name!r}|use some of {', '.join(there)}|local.{key}")
 
 
+@cache
 def model() -> type[Config]:
     """:class:`Config` with the ``Settings`` of every engine that defines them in its own file.
 
