@@ -260,7 +260,7 @@ def test_measured_oxygen_eels_has_its_maxima_twelve_ev_apart(shared, table):
 
 def test_the_uncorrected_eels_axis_does_not_pass_for_another_edge(shared, table):
     file = shared / "experimental" / "eels_si_doped_nmc" / "TM_Co_edge.msa"
-    with pytest.raises(InputError, match=r"no Mn L2,3 stands out"):
+    with pytest.raises(InputError, match=r"no Mn L2,3 is visible"):
         read(MeasuredSpectrum(edge="Mn L2,3", technique="EELS", file=str(file)), table)
 
 
@@ -421,7 +421,7 @@ def test_an_xas_glitch_is_mended_and_noted_and_a_white_line_is_not(table, tmp_pa
     spoilt = mu.copy()
     spoilt[80] += 0.4
     mended = found(spoilt)
-    assert f"glitches mended at {energy[80]:.1f} eV" in mended.notes
+    assert f"glitches interpolated at {energy[80]:.1f} eV" in mended.notes
     assert mended.spectrum.intensity == pytest.approx(found(mu).spectrum.intensity, abs=0.02)
 
 

@@ -342,7 +342,7 @@ def test_thousands_of_counts_are_not_taken_for_decimals(write):
         counts
     )
     unclear = [f"{c + 1000:,.0f}\t{c + 1000:,.0f}" for c in counts]
-    with pytest.raises(SpectrumError, match="may be a decimal mark or stand between thousands"):
+    with pytest.raises(SpectrumError, match="may be a decimal mark or a thousands separator"):
         read(write("b.txt", "\n".join(unclear)))
 
 

@@ -56,7 +56,7 @@ class EnergyReference(Section):
     @model_validator(mode="after")
     def _known_once(self) -> EnergyReference:
         if (self.foil is None) == (self.energy_ev is None):
-            raise ValueError("its edge is not told once|give foil: Ni, or energy_ev: 8344|foil")
+            raise ValueError("its edge is not stated once|give foil: Ni, or energy_ev: 8344|foil")
         if self.column is not None and self.file is None:
             raise ValueError("it is in no file|name it as reference_column, or give file|column")
         return self

@@ -30,7 +30,7 @@ def load(
 ) -> Config:
     """Validate a parsed config.
 
-    Types are strict: ``true`` and ``"17"`` are no numbers. Of what stands in ``command_line``, the
+    Types are strict: ``true`` and ``"17"`` are no numbers. Of what is in ``command_line``, the
     mapping that ``--config`` gave, Snakemake makes text, so that numbers there may be text.
 
     Raises

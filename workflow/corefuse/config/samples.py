@@ -77,7 +77,7 @@ def _names(entries: list[Any]) -> set[str]:
 
 
 def spell_out(series: SpectrumSeries, config_file: str | Path) -> list[dict[str, Any]]:
-    """The samples that a series stands for, as they would stand in a config.
+    """The samples that a series represents, as they would be in a config.
 
     Raises
     ------

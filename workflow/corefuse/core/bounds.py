@@ -1,7 +1,7 @@
 """Bounds of the numbers in a config, each with its reason.
 
 A bound is either what physics or a program allows, or far beyond what anybody needs: it is there so
-that a slip of the pen is told at once, and not by a run of hours or a machine without memory.
+that a slip of the pen is reported at once, and not by a run of hours or a machine without memory.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Edge:
 LI_K_SUPERPOSED = (
     "M2,3 of Mn (49 eV), Co (60 eV) and Ni (68 eV) lie on its exciton at 62 eV (Saitoh et al., "
     "Phys. Chem. Chem. Phys. 20, 25052 (2018), doi 10.1039/c8cp03390k): in measured LiNiO2 the two "
-    "could not be told apart (J. Phys. Chem. B 109, 10749 (2005), doi 10.1021/jp050486b)"
+    "could not be distinguished (J. Phys. Chem. B 109, 10749 (2005), doi 10.1021/jp050486b)"
 )
 
 

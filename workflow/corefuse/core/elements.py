@@ -10,7 +10,7 @@ each source gives for compounds of known oxidation state:
   layered oxides, this project: Ni4+ 0.0 to 0.2, Ni3+ 0.75 to 0.85, Ni2+ 1.45 to 1.7; Mn4+ 2.7 to
   2.9, Mn3+ 3.7, Mn2+ 4.5; Co3+ 0.0 to 0.1, Co4+ 0.7 Bohr magnetons.
 - GPAW with PBE+U keeps more moment on oxidised nickel: Ni4+ up to 0.7, Ni3+ 0.8 to 1.6; its Mn
-  stands at 3.0 (MnO2, SrMnO3), 3.8 (LaMnO3) and 4.5 (MnO). Between Ni3+ and Ni2+ it shows no gap.
+  is at 3.0 (MnO2, SrMnO3), 3.8 (LaMnO3) and 4.5 (MnO). Between Ni3+ and Ni2+ it shows no gap.
 - Cr, Fe, V, Ti and Cu have no cluster of ours yet: their cuts lie half way between the high-spin
   moments of the free ions, 2S, of which covalency takes some 10 % (e.g. 3.7 of 4 for Fe2+ and 4.2
   of 5 for Fe3+ in PBE+U; Zhou et al., Phys. Rev. B 70, 235121 (2004), olivine LiFePO4 and FePO4).

@@ -52,7 +52,7 @@ def _fault(file: h5py.File, file_bytes: int) -> str | None:
             if isinstance(link, h5py.ExternalLink):
                 return f"{name[:40]!r} is a link to another file"
             if isinstance(link, h5py.SoftLink):
-                continue  # to a place in this file, which is looked at where it stands
+                continue  # to a place in this file, which is checked at that place
             found = group[name]
             address = h5py.h5o.get_info(found.id).addr
             if address in seen:

@@ -50,7 +50,7 @@ def sticks_to_density(
 
 @dataclass(frozen=True)
 class Levels:
-    """Of an intensity that holds L3 and L2 and stands on an absolute axis.
+    """Of an intensity that holds L3 and L2 and is on an absolute axis.
 
     ``l2_start_ev`` is where L2 begins on the raw axis, ``lorentzian_fwhm_ev`` the width that is in
     already, ``energy_source`` where the absolute energy comes from.
@@ -82,7 +82,7 @@ class Resolved:
 class Channel:
     """One site at one edge: ``intensity`` (energy,), ``dos`` (3, energy), both per eV.
 
-    ``multiplicity`` is how many sites of the structure it stands for.
+    ``multiplicity`` is how many sites of the structure it represents.
     """
 
     edge: str
@@ -181,14 +181,14 @@ def holds_all_levels(channels: xr.Dataset) -> bool:
 
 
 def multiplicities(channels: xr.Dataset) -> np.ndarray:
-    """How many sites each channel stands for (channel,); one each in files of whole structures."""
+    """How many sites each channel represents (channel,); one each in files of whole structures."""
     if "multiplicity" not in channels.coords:
         return np.ones(channels.sizes["channel"])
     return channels["multiplicity"].values
 
 
 def site_mean(values: np.ndarray, channels: xr.Dataset) -> np.ndarray:
-    """Mean over the sites (first axis), each channel counted as often as it stands for a site."""
+    """Mean over the sites (first axis), weighted by the number of sites per channel."""
     return np.average(values, axis=0, weights=multiplicities(channels))
 
 
@@ -241,7 +241,7 @@ def _all_attempts(of_sites: Iterable[str]) -> str:
 def collect(runs: Sequence[xr.Dataset], structure_id: str, engine: str) -> xr.Dataset:
     """A structure's raw dataset from those of its sites; ``failed_sites`` lists those without one.
 
-    Each run has the attribute ``multiplicity``, the number of sites that it stands for. A structure
+    Each run has the attribute ``multiplicity``, the number of sites that it represents. A structure
     of which an edge has results for less than :data:`COVERED` of its sites has failed; no site at
     all is a structure without the elements.
     """

@@ -15,14 +15,14 @@ _PERIODIC = re.compile(r"(.+?)\1{19}")
 def not_periodic(name: str) -> str:
     """Refuse what Snakemake takes for a loop of its rules: one part repeated 20 times."""
     if found := _PERIODIC.search(name):
-        raise ValueError(f"{found[1]!r} stands in it 20 times in a row|choose another name|")
+        raise ValueError(f"{found[1]!r} is in it 20 times in a row|choose another name|")
     return name
 
 
 def one_line(text: str) -> str:
     """Refuse line breaks and control characters, which a terminal or a report would obey."""
     if bad := next((c for c in text if not c.isprintable()), None):
-        raise ValueError(f"the character {bad!r} stands in it|use one line of plain text|")
+        raise ValueError(f"the character {bad!r} is in it|use one line of plain text|")
     return text
 
 

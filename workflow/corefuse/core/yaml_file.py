@@ -26,7 +26,7 @@ _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _RefusedError(Exception):
-    """What is wrong, what to change, and the line (from 0) it stands in."""
+    """What is wrong, what to change, and the line (from 0) it is in."""
 
     def __init__(self, problem: str, fix: str, line: int) -> None:
         self.problem, self.fix, self.line = problem, fix, line
@@ -150,7 +150,7 @@ def _check_depth(text: str) -> None:
 
 
 def _values(node: yaml.Node, known: dict[int, int | None]) -> int:
-    """Values a node stands for, anchors written out."""
+    """Values a node represents, anchors written out."""
     if id(node) in known:
         counted = known[id(node)]
         if counted is None:

@@ -3,7 +3,7 @@
 The raw axis counts from the Fermi level, below which FDMNES's raw spectrum also has the occupied
 states: they are cut off here, as its own convolution does. What puts sites on one axis is the
 Kohn-Sham energy of their core level (``Epsii``), which FDMNES adds between sites too; its photon
-energies hang on a tabulated edge, the same for all, so one constant per edge is left to calibrate.
+energies refer to a tabulated edge, the same for all, so one constant per edge is left to calibrate.
 Y. Joly, Phys. Rev. B 63, 125120 (2001); FDMNES User's Guide (2023), chapters C and D.
 """
 
@@ -389,7 +389,7 @@ def read_spectrum(path: Path, levels: tuple[str, ...]) -> Spectrum:
 
     The first line holds E_edge, Z, n, j, the absorption before the edge, the interstitial
     potential, E_cut, two counts of core states, their energies and what its end names. Of an energy
-    that stands there twice the last row counts.
+    that occurs twice the last row counts.
 
     Raises
     ------
@@ -421,7 +421,7 @@ def read_spectrum(path: Path, levels: tuple[str, ...]) -> Spectrum:
 
 @dataclass(frozen=True)
 class Absorption:
-    """The spectrum of one ``site``, which stands for ``multiplicity`` of them.
+    """The spectrum of one ``site``, which represents ``multiplicity`` of them.
 
     ``zero_ev`` is E_F on the spectrum's axis, ``equivalent_atoms`` how many atoms FDMNES has added
     up: what is made of it here is that of one.
@@ -509,7 +509,7 @@ def read_run(folder: Path, edge: str, site: int | None, settings: Mapping[str, A
 
 
 def _equivalent_atoms(head: str) -> int | None:
-    """From the first line, whose names stand behind its numbers; the last ones are one each."""
+    """From the first line, whose names are behind its numbers; the last ones are one each."""
     numbers, _, names = head.partition("=")
     behind = [name.strip() for name in names.split(",")]
     if "natomsym_f" not in behind:
@@ -520,7 +520,7 @@ def _equivalent_atoms(head: str) -> int | None:
 def read_convoluted(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Energies and cross section (Mbarn) of ``_conv.txt``, FDMNES's own broadening.
 
-    Where L3 and L2 grids meet, an energy may stand there twice: the last row counts.
+    Where L3 and L2 grids meet, an energy may occur twice: the last row counts.
 
     Raises
     ------

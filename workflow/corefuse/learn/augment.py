@@ -58,7 +58,7 @@ def noisy_views(
     rngs
         One generator a view, see :func:`view_rng`.
     moves_ev
-        By how much each view stands elsewhere because the gain of its chemical shift is not known
+        By how much each view is displaced because the gain of its chemical shift is not known
         better; not at all where it is left out.
 
     Returns

@@ -59,7 +59,7 @@ def assemble(
     Raises
     ------
     InputError
-        If a held-out parent is unknown, no structure is left, or a structure's spectra stand on
+        If a held-out parent is unknown, no structure is left, or a structure's spectra are on
         another axis than their edge's.
     """
     _check_holdout(index, settings)
@@ -194,7 +194,7 @@ def _augmented(
 def gain_moves_ev(
     spectra: xr.Dataset, structure_id: str, modality: str, settings: DatasetSettings
 ) -> list[float]:
-    """By how much each view stands elsewhere for a gain drawn from its uncertainty.
+    """By how much each view is displaced for a gain drawn from its uncertainty.
 
     Techniques share the gain of an edge. It is drawn anew for every view, so that a model cannot
     learn it, and what it does not know of it is in the errors that its intervals are made of.

@@ -253,6 +253,6 @@ def _fit_space(x: NDArray[np.float64], scale: NDArray[np.float64]) -> Space:
 
 
 def _typical(squares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Medians of the two rows; one where it is nought."""
+    """Medians of the two rows; one where it is zero."""
     medians = np.median(squares, axis=1)
     return np.where(medians > 0, medians, 1.0)

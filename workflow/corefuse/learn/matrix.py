@@ -76,7 +76,7 @@ def row(sample: Mapping[str, xr.DataArray], grids: Mapping[str, EnergyGrid]) -> 
     Raises
     ------
     InputError
-        If a spectrum stands on another grid, is infinite or all NaN.
+        If a spectrum is on another grid, is infinite or all NaN.
     """
     return np.hstack([_on_grid(m, sample[m], grid) for m, grid in grids.items()])[None, :]
 

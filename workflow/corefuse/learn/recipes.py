@@ -1,8 +1,8 @@
-"""What a model is given in place of raw intensities, and which energies that stands for.
+"""What a model is given in place of raw intensities, and which energies that represents.
 
 A recipe turns spectra (n, p) into features (n, q). Linear recipes are a matrix; the named features
 of a spectrum are energies, heights and areas. Whatever a model attributes to a feature goes back to
-the energies the feature is made of, so attributions always stand on the energy axis.
+the energies the feature is made of, so attributions always are on the energy axis.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Recipe(Section):
         return made.astype(np.float32)
 
     def shares(self, x: NDArray[np.floating], grids: Mapping[str, EnergyGrid]) -> Array:
-        """How much of each feature stands at each energy, shape (q, p); every row adds to one.
+        """How much of each feature is at each energy, shape (q, p); every row adds to one.
 
         Of a linear feature, the size of its weight at an energy times how much the spectra ``x``
         (n, p) vary there. Of a named one, the energies it is read from in the mean spectrum.

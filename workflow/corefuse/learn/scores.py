@@ -162,7 +162,7 @@ def _r2(truth: Array, prediction: Array, fold: Array, weights: Array) -> Array:
 
 
 def _f1(truth: Array, prediction: Array, fold: Array, weights: Array) -> Array:
-    """Both classes told apart at probability one half."""
+    """Both classes distinguished at probability one half."""
     said = prediction >= 0.5
     return _ratio(2 * weights @ (said * truth), weights @ (said + truth))
 

@@ -79,7 +79,7 @@ def _some_of_each(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def _check_techniques(config: Config, config_file: str) -> None:
-    """What an engine is told to compute must be what its edges are used for."""
+    """What an engine is asked to compute must be what its edges are used for."""
     from corefuse import engines
 
     for name, edges in config.simulation.engines().items():

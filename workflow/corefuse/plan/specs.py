@@ -24,7 +24,7 @@ class StructureSpec(Section):
     """The whole request for one structure; its JSON is the only input of the stage.
 
     Every random choice hashes ``seed`` with ids that spell out the content, so a structure stays
-    the same whatever else stands in the config.
+    the same whatever else is in the config.
     """
 
     grade: str

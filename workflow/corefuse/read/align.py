@@ -1,4 +1,4 @@
-"""Where a measured edge may stand on the simulated energy axis: every shift, and how well it fits.
+"""Where a measured edge may be on the simulated energy axis: every shift, and how well it fits.
 
 A shift of the energy axis and a chemical shift look alike. So no single best shift is taken for
 the truth: :func:`profile` tells how far the edge is from the nearest simulated one at every shift,
@@ -190,7 +190,7 @@ def gaussian(shifts_ev: Floats, centre_ev: Floats | float, std_ev: Floats | floa
 
 
 def draws(shifts_ev: Floats, likely: Floats, number: int = DRAWS, stream: int = 0) -> Floats:
-    """Evenly spread shifts (m, number) of distributions (m, S), which stand for them.
+    """Evenly spread shifts (m, number) of distributions (m, S), which represent them.
 
     ``stream`` numbers what is drawn: one draw tells nothing about another.
     """

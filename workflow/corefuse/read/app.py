@@ -160,7 +160,7 @@ class Page:
         self.save.disabled = True
 
     def _raw(self) -> Any:
-        """The first file as it stands there, with the window of its edge."""
+        """The first file as it is there, with the window of its edge."""
         spectrum = self.samples[0].spectra[0]
         entry = self.simulated.table[spectrum.edge]
         try:

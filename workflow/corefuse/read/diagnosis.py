@@ -1,7 +1,7 @@
 """Why a file does not hold its edge: the possible causes, tested against each other.
 
 An axis that is off, another or an absent element, counts that fall instead of rising, and a
-background that is still there all show the same symptom: no edge where it should stand.
+background that is still there all show the same symptom: no edge where it should be.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from corefuse.read import background
 BELOW_EV, GAP_EV, ABOVE_EV = 20.0, 3.0, 6.0  # of a rise: what is continued, left out, averaged
 LEAST_POINTS = 4  # on either side
 NEAR_EV = 15.0  # chemistry and axes within reach of the fit
-LOOK_EV = 50.0  # on either side, where else the edge may stand
+LOOK_EV = 50.0  # on either side, where else the edge may be
 CLEAR = 5.0  # height over its uncertainty: less is noise, as forty places are looked at
 CERTAIN = 10.0  # of an edge in another place
 STRONGER = 3.0  # than anything where the edge should be
@@ -25,7 +25,7 @@ SAME_EV = 10.0  # an edge this near to another's reference may be that one
 
 
 class OtherEdgeError(SpectrumError):
-    """Another edge than the one that is named stands in a file, which needs no explanation."""
+    """Another edge than the one that is named is in a file, which needs no explanation."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _near(energy_ev: np.ndarray, intensity: np.ndarray, expected_ev: float) -> R
 
 def _absent(edge: str, rise: Rise) -> SpectrumError:
     return SpectrumError(
-        f"no {edge} stands out: the highest rise within {NEAR_EV:g} eV is "
+        f"no {edge} is visible: the highest rise within {NEAR_EV:g} eV is "
         f"{max(rise.clearness, 0):.1f} times its uncertainty",
         f"leave {edge} out if the sample may not contain it; else measure longer, or check the "
         "axis and background_window_ev",
@@ -134,7 +134,7 @@ def _elsewhere(at_ev: float, edge: str, edge_table: EdgeTable) -> SpectrumError:
     away_ev = at_ev - expected_ev
     others = [e for e in edge_table if e != edge]
     nearest = min(others, key=lambda e: abs(edge_table[e].reference.energy_ev - at_ev))
-    told = f"an edge stands at {at_ev:.0f} eV, {away_ev:+.0f} eV from {edge}"
+    told = f"an edge is at {at_ev:.0f} eV, {away_ev:+.0f} eV from {edge}"
     if abs(edge_table[nearest].reference.energy_ev - at_ev) < SAME_EV:
         return SpectrumError(f"{told}: this looks like {nearest}", f"name it {nearest}")
     return SpectrumError(

@@ -17,7 +17,7 @@ from corefuse.core.spectrum import SpectrumError
 if TYPE_CHECKING:
     from exspy.signals import EELSSpectrum
 
-MIN_ZERO_LOSS_SHARE = 0.05  # of all electrons: with less, t/lambda > 3, no thickness is told
+MIN_ZERO_LOSS_SHARE = 0.05  # of all electrons: with less, t/lambda > 3, no thickness is reported
 UNCALIBRATED_EV = 20.0  # a zero loss farther from 0 than this: the axis was never calibrated
 FARTHEST_EV = 200.0  # a zero loss is not looked for beyond
 SHARP = 5.0  # its height over the median of the spectrum
@@ -30,7 +30,7 @@ class LowLoss:
 
     energy_ev: np.ndarray
     counts: np.ndarray
-    zero_loss_ev: float  # where the peak stood before
+    zero_loss_ev: float  # where the peak was before
     zero_loss_fwhm_ev: float
     t_over_lambda: float
 

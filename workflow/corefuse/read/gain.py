@@ -66,7 +66,7 @@ def check(spectra: Mapping[str, Spectrum], edge_table: EdgeTable, raw: Collectio
     Raises
     ------
     SpectrumError
-        One scale explains where all edges stand; it is named.
+        One scale explains the positions of all edges; it is named.
     """
     places = [position_ev(s, edge, edge_table, edge in raw) for edge, s in spectra.items()]
     if None in places:

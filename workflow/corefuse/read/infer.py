@@ -60,7 +60,7 @@ class Library:
 
     @classmethod
     def of_folder(cls, folder: str | Path) -> Library:
-        """Everything that stands in a ``models`` folder.
+        """Everything that is in a ``models`` folder.
 
         Raises
         ------
@@ -145,7 +145,7 @@ def of_structure(spectra: xr.Dataset) -> dict[str, xr.DataArray]:
 def known_truth(
     index: pd.DataFrame, sample: str, composition: Mapping[str, float] = NOTHING_KNOWN
 ) -> dict[str, float]:
-    """Labels of a simulated sample by its structure id; contents of a measured one as told."""
+    """Labels of a simulated sample by its structure id; contents of a measured one as given."""
     rows = index[index.structure_id == sample]
     if rows.empty:
         return {f"x_{element.lower()}": content for element, content in composition.items()}

@@ -33,7 +33,7 @@ class Measured:
 
     ``background_std`` (n,) is one standard deviation of the background taken off. ``doubts`` are
     what makes it unreliable: predictions that use it are uncertain. ``reference`` is the foil or
-    standard that was measured with it, on the same axis, as it stands in the file.
+    standard that was measured with it, on the same axis, as it is in the file.
     """
 
     spectrum: Spectrum
@@ -103,7 +103,7 @@ def _load(
         spectrum, found = _single_scattering(spectrum, measured, key, scale)
         notes += found
         step = 1.0
-        is_k = EDGES[measured.edge].core_orbital == "1s"  # L3, L2 stand too near for a post-edge
+        is_k = EDGES[measured.edge].core_orbital == "1s"  # L3, L2 are too close for a post-edge
         if not is_loss and background == "line" and is_k:
             spectrum, std, note, step = treatment.to_unit_step(spectrum, std, entry)
             notes += (note,)
@@ -153,7 +153,7 @@ def _foil(recorded: files.Recorded, scale: float, offset_ev: float, unit: str) -
 
 
 def _recorded(measured: MeasuredSpectrum, entry: EdgeEntry) -> tuple[files.Recorded, str]:
-    """What stands in a file, and the unit of its energies."""
+    """What is in a file, and the unit of its energies."""
     recorded = files.read(Path(measured.file), wanted(measured, entry))
     unit = measured.energy_unit or recorded.unit or "eV"
     return recorded, unit

@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """Where the m spectra of one modality stand on the simulated axis.
+    """Where the m spectra of one modality are on the simulated axis.
 
     ``likely`` (m, S) is the distribution of the shift over ``shifts_ev`` (S,), ``shift_ev`` (m,)
     the one that is taken, ``drift_ev`` (m,) by how much the spectrum's own fit wants more than the
@@ -59,7 +59,7 @@ class Placed:
         return align.spread(self.shifts_ev, self.likely)[1]
 
     def draws(self, number: int, stream: int) -> Floats:
-        """Shifts (m, number) that stand for the distribution; the one taken is not among them."""
+        """Shifts (m, number) that represent the distribution; the one taken is not among them."""
         constant = align.draws(self.shifts_ev, self.likely, number, 2 * stream)
         share = align.shares(number, 2 * stream + 1)
         return constant + share * self.drift_ev[:, None]
@@ -214,7 +214,7 @@ def standard_form(treated: Treated, placed: Placed, simulated: Simulated) -> Flo
 def drawn(
     treated: Treated, placed: Placed, simulated: Simulated, number: int, stream: int
 ) -> Floats:
-    """Spectra (m, number, grid) at shifts that stand for what is known of them."""
+    """Spectra (m, number, grid) at shifts that represent what is known of them."""
     entry = simulated.entry(treated.modality)
     shifts = placed.draws(number, stream)
     out = np.empty((*shifts.shape, entry.grid.energies_ev.size), np.float32)

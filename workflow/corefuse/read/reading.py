@@ -35,7 +35,7 @@ MATCHED = [
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What was read: by modality the spectra and where they stand, and the answers.
+    """What was read: by modality the spectra and their positions, and the answers.
 
     ``answers`` has a row per sample and target, ``matched`` one per sample and modality; ``failed``
     says of samples that could not be read why.
@@ -62,8 +62,8 @@ def read(
     Raises
     ------
     InputError
-        A file cannot be read (with ``failed`` its sample is left out and told there), or no model
-        reads any of the edges.
+        A file cannot be read (with ``failed`` its sample is left out and reported there), or no
+        model reads any of the edges.
     """
     left_out = failed if failed is not None else None
     treated = treat(samples, simulated.table, simulated.max_shift_ev, left_out)
@@ -180,7 +180,7 @@ def table(
     placed: Mapping[str, Placed],
     simulated: Simulated,
 ) -> pd.DataFrame:
-    """One row per sample and modality: where it stands, what fixed it, what is in doubt."""
+    """One row per sample and modality: its position, what fixed it, what is in doubt."""
     rows: list[dict[str, object]] = []
     for modality, spectra in treated.items():
         at, wanted = placed[modality], set(names)
@@ -221,7 +221,7 @@ def dataset(reading: Reading, simulated: Simulated) -> xr.Dataset:
     By modality ``<m>`` (spectrum, energy) in standard form at the shift that is taken, NaN where
     nothing was measured, ``<m>_simulated`` the nearest simulated spectrum beside it; on the
     measured axis ``<m>_energy`` (n,) ``<m>_treated`` and ``<m>_background_std`` (spectrum, n). What
-    was fitted, noted and doubted stands in the attribute ``matched`` as CSV.
+    was fitted, noted and doubted is in the attribute ``matched`` as CSV.
     """
     arrays: dict[str, xr.DataArray] = {}
     for m, spectra in reading.treated.items():

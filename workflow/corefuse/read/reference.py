@@ -13,7 +13,7 @@ from corefuse.config import EnergyReference, MeasuredSpectrum
 from corefuse.core.spectrum import Spectrum, SpectrumError, blurred
 from corefuse.read import files, measured
 
-LOOK_EV = 50.0  # on either side of where the edge should stand
+LOOK_EV = 50.0  # on either side of where the edge should be
 SMOOTH_FWHM_EV = 1.5  # less than a monochromator's resolution at a metal's K edge
 FIRST = 0.5  # of the steepest rise: the first that is as steep begins the edge
 STEP_EV = 0.05
@@ -69,7 +69,7 @@ def _of_file(spectrum: MeasuredSpectrum, known: EnergyReference) -> Spectrum:
 
 
 def tabulated_ev(known: EnergyReference) -> float:
-    """Known energy of a reference: E0 as told, or what is tabulated for a metal foil.
+    """Known energy of a reference: E0 as given, or what is tabulated for a metal foil.
 
     That is the K edge of W. T. Elam, B. D. Ravel and J. R. Sieber, Radiat. Phys. Chem. 63,
     121 (2002), as xraydb gives it (Ni: 8333 eV), which beamlines set to the first inflection point.

@@ -92,7 +92,7 @@ def of_files(
 
 
 def edge_of(path: Path, told: Mapping[str, Any], simulated: Simulated) -> dict[str, str]:
-    """Edge and technique of a file: as told, else the only one of the models that is in it.
+    """Edge and technique of a file: as given, else the only one of the models that is in it.
 
     Raises
     ------

@@ -64,7 +64,7 @@ def treat(
     Raises
     ------
     InputError
-        A spectrum cannot be read (with ``failed`` its sample is left out and told there).
+        A spectrum cannot be read (with ``failed`` its sample is left out and reported there).
     """
     found: dict[str, list[Row]] = {}
     for sample in samples:

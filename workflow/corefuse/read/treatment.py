@@ -100,7 +100,7 @@ def mended(
 
     They take the cubic's value. Several close together are no glitches but a detector at its floor
     or ceiling: they stay, and are doubted. Only crystals, so hard X-rays, make glitches; where
-    points stand far apart a white line looks like one. Returns the spectrum, notes and doubts.
+    points are far apart a white line looks like one. Returns the spectrum, notes and doubts.
     """
     if entry.window_ev[0] < CRYSTALS_FROM_EV:
         return spectrum, (), ()
@@ -121,4 +121,4 @@ def mended(
         doubt = f"{off_ev.size} points jump at {places} eV, too close together for Bragg glitches"
         return spectrum, (), (doubt,)
     values = np.concatenate([y[:2], np.where(glitches, cubic, y[2:-2]), y[-2:]])
-    return Spectrum(spectrum.energy_ev, values), (f"glitches mended at {places} eV",), ()
+    return Spectrum(spectrum.energy_ev, values), (f"glitches interpolated at {places} eV",), ()

@@ -36,7 +36,7 @@ def install() -> None:
 
 
 def dumps(value: Any) -> str:
-    """JSON that can stand in a ``<script>`` block, long parameters of jobs cut short."""
+    """JSON for a ``<script>`` block, long parameters of jobs cut short."""
     return json.dumps(_shortened(value)).replace("<", "\\u003c").replace(">", "\\u003e")
 
 

@@ -19,7 +19,7 @@ from corefuse.core.edges import Edge, split_modality
 from corefuse.core.files import atomic
 from corefuse.core.targets import TARGET_TABLE
 
-# Okabe & Ito's colours, told apart with any colour vision
+# Okabe & Ito's colours, distinguished with any colour vision
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
 DEFECT_COLOURS = {
     "pristine": GREY,
@@ -260,7 +260,7 @@ def _answer(value: float, row: Any, is_class: bool) -> str:
 
 
 def series(predictions: pd.DataFrame) -> Figure:
-    """What was read against voltage, one panel per series; open circuit stands at the left.
+    """What was read against voltage, one panel per series; open circuit is at the left.
 
     ``predictions`` has series, sample, target, number, voltage (NaN at open circuit), prediction,
     low, high and in_domain; a filled point is in domain. A series without voltages is drawn by

@@ -85,7 +85,7 @@ def draw(found: Reading, simulated: Simulated) -> dict[str, Figure]:
 
 
 def svg(figure: Figure) -> str:
-    """A figure as SVG to stand in a page."""
+    """A figure as SVG, for a page."""
     text = StringIO()
     figure.savefig(text, format="svg", bbox_inches="tight", metadata={"Date": None})
     return text.getvalue()[text.getvalue().index("<svg") :]

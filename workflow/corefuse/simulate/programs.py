@@ -1,4 +1,4 @@
-"""Programs of the user: found, run under a time limit, and their failures told apart.
+"""Programs of the user: found, run under a time limit, and their failures distinguished.
 
 A fault of the set-up (no such program, a licence to accept) concerns every site and is an
 InputError that stops the run. A fault of one site (time limit, exit code, half an output) is a
@@ -308,6 +308,6 @@ def fortran_float(word: str) -> float:
 
 
 def last_of_each(energy_ev: np.ndarray) -> np.ndarray:
-    """Indices that put energies in order and keep the last row of those that stand there twice."""
+    """Indices that put energies in order and keep the last row of those that occur twice."""
     _, first_from_behind = np.unique(energy_ev[::-1], return_index=True)
     return len(energy_ev) - 1 - first_from_behind

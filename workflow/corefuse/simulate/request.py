@@ -12,7 +12,7 @@ from corefuse.structures import build
 
 
 def job_of(rule: Any) -> engines.Job:
-    """The job that a script's ``snakemake`` object stands for.
+    """The job that a script's ``snakemake`` object represents.
 
     What decides no result, as the place of a program, is in the config's ``aside`` and no param
     (``workflow/rules/common.smk``).

@@ -27,7 +27,7 @@ from corefuse.simulate import retries
 
 @dataclass(frozen=True)
 class Pick:
-    """An absorber that is computed and the number of sites it stands for."""
+    """An absorber that is computed and the number of sites it represents."""
 
     absorber: engines.Absorber
     multiplicity: float
@@ -155,7 +155,7 @@ def _inequivalent(structure: Structure, atoms: list[int], settings: Sites) -> di
 
 
 def _near_defects(structure: Structure, atoms: list[int], settings: Sites) -> dict[int, float]:
-    """The nearest atoms to each defect, and a sample that stands for all the others."""
+    """The nearest atoms to each defect, and a sample that represents all the others."""
     defects = structure.properties.get("defects", [])
     places = [d["frac_coords"] for d in defects]
     near: set[int] = set()

@@ -31,7 +31,7 @@ from corefuse.core.spectrum import EnergyGrid, trapezoid_weights
 REACH_FWHM = 20.0
 LAST_EV = 5.0  # of a simulation: what is beyond goes on like that
 ROOM_EV = 20.0  # transitions this far outside the output axis still send their tails into it
-L2_STEP_EV = 2.0  # where L3 and L2 are told apart
+L2_STEP_EV = 2.0  # where L3 and L2 are distinguished
 FWHM_PER_SIGMA = 2 * np.sqrt(2 * np.log(2))
 
 

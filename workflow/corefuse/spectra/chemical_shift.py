@@ -1,9 +1,10 @@
 """Chemical shifts: what is left of simulated ones in total energies, and of those in measurements.
 
-A simulated edge stands where its engine puts it. Between two cells, that distance is first taken to
-the one of total energies with a core hole (:class:`corefuse.core.edge_table.ChemicalShift`), then
-corrected as measured shifts of known compounds ask for. The shape of a site's spectrum stays, only
-where it stands changes.
+The energy of a simulated edge is first that of its engine. The distance between two cells is then
+replaced by that of total energies with a core hole
+(:class:`corefuse.core.edge_table.ChemicalShift`)
+and corrected by the measured shifts of known compounds. The shape of a site's spectrum does not
+change, only its position.
 """
 
 from __future__ import annotations

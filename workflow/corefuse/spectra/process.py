@@ -41,7 +41,7 @@ def process(
     many eV it would stand elsewhere if the gain of its chemical shift were larger by a standard
     deviation; per edge ``dos_<edge id>``, the
     projected unoccupied density of states of the absorber in states/eV, broadened like the sharpest
-    technique so that its maxima stand under those of the spectrum (L3 for an L2,3 edge). Its
+    technique so that its maxima are under those of the spectrum (L3 for an L2,3 edge). Its
     attribute ``engine`` says whose: where another engine has none (FDMNES, FEFF) or multiplets
     instead, it is GPAW's if GPAW ran. Under a multiplet edge the maximum of its d states is put
     under that of L3: a bound exciton has no axis in common with bands.
@@ -100,7 +100,7 @@ def site_spectra(
     the mean is in standard form.
 
     ``channels`` are those of the edge in one raw dataset (:func:`corefuse.core.rawdata.of_edge`);
-    the coordinate ``site`` is their index into the structure, ``role`` what stands there.
+    the coordinate ``site`` is their index into the structure, ``role`` what is there.
     """
     entry, known = edge_table[edge], _calibrated(edge, channels, calibration)
     sites = broadened(
@@ -223,7 +223,7 @@ def _check_reach(
     """Whether every site's states reach past the axis by their width there.
 
     An end of the axis is then no truncation: 15 % of a Lorentzian at its last point is farther away
-    than its FWHM, and what stands there for the missing states (their mean over the last 5 eV) is
+    than its FWHM, and what is there for the missing states (their mean over the last 5 eV) is
     wrong by some 10 %. Of bound states all are there.
     """
     if holds_all_levels(channels):

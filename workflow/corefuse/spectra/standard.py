@@ -1,7 +1,7 @@
 """The standard form of an edge, which simulated and measured spectra take alike.
 
 Some spectra hold bound states only (multiplets), some the continuum above them too (one-electron
-states, measurements); a measured one may stand on what is left of its background. In the standard
+states, measurements); a measured one may be on what is left of its background. In the standard
 form none of that is left: the mean below the window is off, of L2,3 also the continuum, and the
 area over the window is 1.
 """

@@ -182,7 +182,7 @@ def arrangements(
 ) -> list[tuple[bytes, list[str]]]:
     """Arrangements of the metals on one host, the most random-alloy-like first.
 
-    Seeded shuffles are told apart by a fingerprint, their metal-metal pair counts up to
+    Seeded shuffles are distinguished by a fingerprint, their metal-metal pair counts up to
     8 Angstrom, so that no two are symmetry-equivalent. They are ranked as special quasirandom
     structures are (Zunger et al., Phys. Rev. Lett. 65, 353 (1990)): pair probabilities near the
     product of the concentrations, near shells weighing more (1/distance^2).

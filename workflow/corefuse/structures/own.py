@@ -182,7 +182,7 @@ def read(path: Path) -> list[Frame]:
 def _read_cif(path: Path) -> list[Structure]:
     from pymatgen.io.cif import CifParser
 
-    # occupancies are kept as they stand: sums above 1 are for check() to tell
+    # occupancies are kept as they are: check() reports sums above 1
     found = CifParser(path, occupancy_tolerance=100).parse_structures(primitive=False)
     return list(found)
 

@@ -101,19 +101,19 @@ def _model() -> CHGNet:
 
 
 def energy_ev(structure: Structure) -> float:
-    """CHGNet energy of a structure as it stands."""
+    """CHGNet energy of a structure as it is."""
     return float(_atoms(structure).get_potential_energy())
 
 
 def moments_mub(structure: Structure) -> list[float]:
-    """CHGNet's unsigned moments (n,) of a structure as it stands, in Bohr magnetons."""
+    """CHGNet's unsigned moments (n,) of a structure as it is, in Bohr magnetons."""
     return [float(m) for m in _atoms(structure).get_magnetic_moments()]
 
 
 def relax(
     structure: Structure, settings: Relaxation, seed: int, with_cell: bool = True
 ) -> tuple[Structure, RelaxationRecord]:
-    """Relax the ions, and the cell with them unless told otherwise, after a seeded rattle (LBFGS).
+    """Relax the ions, and by default the cell, with LBFGS after a seeded rattle.
 
     The rattle breaks the symmetry that would hide Jahn-Teller and charge order; which order is
     found depends on its seed. Site properties are kept; ``magmom`` (Bohr magnetons, unsigned) and

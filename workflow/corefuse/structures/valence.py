@@ -22,7 +22,7 @@ MOST_RESIDUAL = 0.25
 
 @dataclass(frozen=True)
 class SiteIon:
-    """What stands on a site: ``Ni3+`` with total spin S, and the moment that says so."""
+    """What is on a site: ``Ni3+`` with total spin S, and the moment that says so."""
 
     element: str
     valence: int

@@ -1,4 +1,4 @@
-"""Files with measured spectra: energies and intensities as they stand there, nothing corrected.
+"""Files with measured spectra: energies and intensities as they are there, nothing corrected.
 
 :data:`FORMATS` lists what is known; each gives tables of columns or finished signals, of which the
 one that is meant is taken by what the user says and by which of them covers the edge.

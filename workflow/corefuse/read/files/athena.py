@@ -111,7 +111,7 @@ def _array(values: list[Any]) -> np.ndarray:
 def _table(
     name: str, args: dict[str, Any], arrays: dict[str, np.ndarray], groups: dict[str, Group]
 ) -> Table | None:
-    """One group as it stands, not shifted; None for chi(k) and empty groups."""
+    """One group as it is, not shifted; None for chi(k) and empty groups."""
     x, y = arrays.get("x", np.array([])), arrays.get("y", np.array([]))
     kind = str(args.get("datatype") or args.get("recordtype") or "xmu").lower()
     if x.size < 2 or x.size != y.size or "chi" in kind:

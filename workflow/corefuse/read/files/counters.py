@@ -354,7 +354,7 @@ def _seconds(table: Table, roles: Sequence[str | None]) -> np.ndarray:
 
 
 def _quoted(table: Table, place: int) -> str:
-    """A column as it stands in an expression."""
+    """A column as it is in an expression."""
     name = table.names[place] if table.names else f"${place + 1}"
     return name if re.fullmatch(r"[A-Za-z_]\w*|\$\d+", name) else f'"{name}"'
 

@@ -161,5 +161,5 @@ def ceiling(counts: np.ndarray, called: str) -> tuple[str, ...]:
     edges = np.flatnonzero(np.diff(np.concatenate([[0], there == top, [0]])))
     longest = int(np.max(edges[1::2] - edges[::2], initial=0))
     if longest >= FULL_POINTS:
-        return (f"{called} stands at {top:g} for {longest} points: the detector was full",)
+        return (f"{called} is at {top:g} for {longest} points: the detector was full",)
     return ()

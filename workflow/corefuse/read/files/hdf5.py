@@ -191,7 +191,7 @@ def _without_copies(found: list[Table]) -> list[Table]:
 
 
 def _holds(one: Table, other: Table) -> bool:
-    """Whether every column of the other table stands in this one."""
+    """Whether every column of the other table is in this one."""
     if len(one.values) != len(other.values):
         return False
     return all(

@@ -1,4 +1,4 @@
-"""Names of columns and other facts from what stands above the numbers."""
+"""Names of columns and other facts from what is above the numbers."""
 
 from __future__ import annotations
 

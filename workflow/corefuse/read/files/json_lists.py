@@ -141,7 +141,7 @@ def _is_energies(keys: str, energy_column: str | int | None) -> bool:
 
 
 def _check_one_kind(names: list[str]) -> None:
-    """Spectra are told apart by one key; lists of several kinds beside them are not meant."""
+    """Spectra are distinguished by one key; lists of several kinds beside them are not meant."""
     above = dict.fromkeys(name.rpartition(".")[0] for name in names)
     below = dict.fromkeys(name.rpartition(".")[2] for name in names)
     if len(above) > 1 and len(below) > 1:

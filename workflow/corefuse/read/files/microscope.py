@@ -136,7 +136,7 @@ def _spatial(name: str, axis: dict[str, Any]) -> SpatialAxis:
 
 
 def _beam_kv(signal: dict[str, Any]) -> float | None:
-    """Beam energy, which writers give in keV as told or, against the standard, in eV."""
+    """Beam energy, which writers give in keV as given or, against the standard, in eV."""
     microscope = signal["metadata"].get("Acquisition_instrument", {}).get("TEM", {})
     beam = float(microscope.get("beam_energy") or 0)
     return (beam / 1000 if beam > 5000 else beam) or None

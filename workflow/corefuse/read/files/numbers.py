@@ -16,7 +16,7 @@ _NUMERIC = re.compile(r"[\s\d.,;:+\-eEdD\"'\u00a0\u202f\u2009\u2019]+")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+(?:,\d+)?(?:[eEdD][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+")
 _EXPONENT = re.compile(r"(?<=[\d.])[dD](?=[+-]?\d)")
-# What stands for a number that does not exist.
+# What represents a number that does not exist.
 MISSING = {"", "-", "--", "---", "nan", "none", "null", "n/a", "na", "inf", "-inf", "overflow"}
 
 
@@ -24,7 +24,7 @@ MISSING = {"", "-", "--", "---", "nan", "none", "null", "n/a", "na", "inf", "-in
 class Notation:
     """``separator`` of the cells (None: blanks), ``decimal`` mark, mark of ``thousands``.
 
-    ``split_decimals`` tells that commas stand between columns and within numbers alike.
+    ``split_decimals`` tells that commas are between columns and within numbers alike.
     """
 
     separator: str | None = None
@@ -133,7 +133,7 @@ def _marks(cells: Sequence[str]) -> tuple[str, str]:
     if len(commas) < len(cells):
         return ".", ","  # 1,234 beside 999: decimals would be written everywhere
     raise SpectrumError(
-        f"the comma in {commas[0]!r} may be a decimal mark or stand between thousands",
+        f"the comma in {commas[0]!r} may be a decimal mark or a thousands separator",
         "write it with a decimal point",
     )
 

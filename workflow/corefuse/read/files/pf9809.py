@@ -37,7 +37,7 @@ def tables(text: str) -> list[Table]:
         raise SpectrumError("it has no Mode line above its counts", "give the file as it was taken")
     labels = lines[above[-1] - 1].split()
     given = [int(float(cell)) for cell in lines[above[-1]].split()[1:]]
-    mode = [0] * (len(labels) - len(given)) + given  # "Mode" itself stands in the first column
+    mode = [0] * (len(labels) - len(given)) + given  # "Mode" itself is in the first column
     first = above[-1] + 2 if lines[above[-1] + 1].strip().startswith("Offset") else above[-1] + 1
     rows = [[_PLAIN.number(cell) for cell in line.split()] for line in lines[first:]]
     rows = [row for row in rows if len(row) == len(mode) and None not in row]

@@ -41,7 +41,7 @@ ANYTHING = Wanted()
 
 @dataclass(frozen=True)
 class SpatialAxis:
-    """One direction of a spectrum image: pixel i stands at offset + scale * i."""
+    """One direction of a spectrum image: pixel i is at offset + scale * i."""
 
     name: str
     size: int
@@ -91,7 +91,7 @@ class Facts:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Columns of numbers as they stand in a file: ``values`` (row, column), missing cells NaN.
+    """Columns of numbers as they are in a file: ``values`` (row, column), missing cells NaN.
 
     ``names`` are empty where the file has none; ``units`` belong to the columns, empty likewise.
     """

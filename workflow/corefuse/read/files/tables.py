@@ -1,4 +1,4 @@
-"""A text with numbers in it: its blocks of rows, with what stands above them."""
+"""A text with numbers in it: its blocks of rows, with what is above them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def parse(text: str, least: int = 2) -> list[Table]:
     """Every block of numbers in a text with at least ``least`` columns, in order.
 
     Numbers in front of the data (how many there are, tables of settings) are not data. A row with
-    a cell that is no number has NaN there, or is left out where it is none at all; both are told.
+    a cell that is no number has NaN there, or is left out if it is empty; both are reported.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def _blocks(
     """Blocks of rows, and lines among the rows that are none, with their numbers."""
     block = _Block()
     blocks = [block]
-    header: list[str] = []  # what may stand above the next block
+    header: list[str] = []  # what may be above the next block
     pending: list[tuple[int, str]] = []  # lines of text since the last row
     left_out: list[tuple[int, str]] = []
     for number, raw in enumerate(lines, 1):
@@ -225,7 +225,7 @@ def _clean(lines: list[str], notation: Notation, least: int) -> list[Table] | No
 
 
 def _first_row(lines: Sequence[str], notation: Notation) -> int | None:
-    """Where a long run of rows of one width begins; None where settings stand above it."""
+    """Where a long run of rows of one width begins; None where settings are above it."""
     run = 0
     width = None
     for i, line in enumerate(lines[:MANY_LINES]):
