@@ -134,6 +134,14 @@ def test_a_library_grows_by_what_a_run_has_finished(tmp_path, monkeypatch):
     assert list(pd.read_csv("kept/structures/index.csv").structure_id) == [first, *others]
 
 
+@pytest.mark.parametrize(("given", "meant"), [("false", False), ("true", True), (True, True)])
+def test_stored_only_can_be_set_on_the_command_line(given, meant):
+    config = cfg.load(edited("simulation.stored_only", given, EDITED), "c.yaml")
+    assert config.simulation.stored_only is meant
+    with pytest.raises(InputError, match="stored_only"):
+        cfg.load(edited("simulation.stored_only", "perhaps", EDITED), "c.yaml")
+
+
 def test_a_config_is_narrowed_to_what_is_stored(run):
     config = run.model_copy(
         update={"simulation": run.simulation.model_copy(update={"stored_only": True})}

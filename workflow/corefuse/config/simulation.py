@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
 from corefuse.config.command import deciding
 from corefuse.config.fdmnes import Fdmnes
@@ -60,6 +60,11 @@ class Sites(Section):
     )
 
 
+def _of_command_line(value: Any) -> Any:
+    """Snakemake's ``--config 'simulation={"stored_only": false}'`` gives text."""
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
 class Simulation(Section):
     """The engine of each edge and the settings of each engine."""
 
@@ -77,7 +82,7 @@ class Simulation(Section):
         "corefuse.simulate.stored`); a stored result is used if it is exactly the "
         "one that the config asks for",
     )
-    stored_only: bool = Field(
+    stored_only: Annotated[bool, BeforeValidator(_of_command_line)] = Field(
         False,
         description="whether structures that are not stored are left out instead of computed",
     )
