@@ -356,6 +356,17 @@ def test_a_fault_of_the_set_up_stops_the_batch_and_counts_against_no_site(run):
     assert not list(run.folder.glob("sites/*.attempts"))
 
 
+def test_no_ground_state_is_computed_for_sites_that_are_all_there(run):
+    """As where an edit of ``sites_per_job`` only puts them into other batches."""
+    engine, folder, every = Toy(), run.folder / "sites", Sites(select="all")
+    assert not sites.all_done(engine, run.job, every, folder)
+    run(engine)
+    assert sites.all_done(engine, run.job, every, folder)
+    assert not sites.all_done(engine, replace(run.job, settings={"a": 2}), every, folder)
+    next(folder.glob("O_K-8-*.nc")).unlink()
+    assert not sites.all_done(engine, run.job, every, folder)
+
+
 class PerEdge(Toy):
     """A toy with a radius for each edge."""
 

@@ -76,6 +76,7 @@ SIMULATION_SECTION = cfg.canonical({e: json.loads(C.simulation.request(e)) for e
 config["aside"] = {
     "stored": C.simulation.stored,
     "edges": ENGINE_EDGES,
+    "sites": C.simulation.sites.model_dump(mode="json"),
     "settings": {e: C.simulation.settings(e) for e in ENGINE_EDGES},
 }
 

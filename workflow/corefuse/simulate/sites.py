@@ -102,7 +102,7 @@ def _finish(
     engine: engines.Engine, job: engines.Job, path: Path, log: Path, limits: watch.Limits
 ) -> str:
     """Compute one site into ``path`` unless it is there; what came of it."""
-    if path.exists() and not _had_less_time(path, job):
+    if _is_done(path, job):
         return "there already"
     absorber = job.absorber
     assert absorber is not None
@@ -110,6 +110,16 @@ def _finish(
     raw = retries.simulate(engine, job, path, path.name, limits, log, about)
     seconds = raw.attrs.get("wall_seconds", 0)
     return f"{raw.attrs['status']} {raw.attrs['reason']} {seconds:.0f} s"
+
+
+def all_done(engine: engines.Engine, job: engines.Job, settings: Sites, folder: Path) -> bool:
+    """Whether ``folder`` has every site of a structure, so that none needs the start file."""
+    picks = select(job.structure, job.edges, settings)
+    return all(_is_done(folder / _file_name(engine, job, pick), job) for pick in picks)
+
+
+def _is_done(path: Path, job: engines.Job) -> bool:
+    return path.exists() and not _had_less_time(path, job)
 
 
 def _had_less_time(path: Path, job: engines.Job) -> bool:
