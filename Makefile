@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS := 1
 # They mostly wait for jobs of their own, so they run beside the others.
 SLOW_TESTS := tests/test_end_to_end.py tests/slurm
 
-.PHONY: help setup run demo ni-k reference reference-models reference-continue test lint doctor bench site docs slurm-profile lock clean
+.PHONY: fuzz help setup run demo ni-k reference reference-models reference-continue test lint doctor bench site docs slurm-profile lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -70,6 +70,10 @@ test: ## all tests: lint, physics, workflow, report in a browser
 		python -m pytest $(addprefix --ignore=,$(SLOW_TESTS)) || failed=1; \
 		wait $$slow || failed=1; \
 		cat "$$log"; exit $$failed
+
+FUZZ ?= 200
+fuzz: setup ## spoil FUZZ=200 files of every kind and read them; a table of what became of them
+	@PYTHONPATH=$(CURDIR)/workflow:$(CURDIR)/tests python -m fuzz --count $(FUZZ)
 
 lint: setup ## ruff, snakefmt, snakemake --lint
 	@ruff check .

@@ -10,7 +10,7 @@ from corefuse.core import edge_table, files
 from corefuse.config import Dataset
 
 made = dataset.assemble(
-    {Path(p).stem: files.read_netcdf(p) for p in snakemake.input.spectra},
+    {Path(p).stem: files.read_result(p) for p in snakemake.input.spectra},
     pd.read_csv(snakemake.input.index),
     Dataset.model_validate_json(snakemake.params.section),
     json.loads(snakemake.params.modalities),

@@ -14,7 +14,7 @@ valences = calibration.mean_valences(pd.read_csv(snakemake.input.index))
 for output in snakemake.output:
     name = Path(output).name
     raw = {
-        Path(p).parent.name: files.read_netcdf(p)
+        Path(p).parent.name: files.read_result(p)
         for p in snakemake.input.raw
         if Path(p).name == name
     }

@@ -10,7 +10,7 @@ from corefuse.report import tables
 out = snakemake.output
 index = pd.read_csv(snakemake.input.index)
 tables.write(out.structures, index, "Structures", "Labels come from the built structure.")
-raw = [files.read_netcdf(p) for p in snakemake.input.raw]
+raw = [files.read_result(p) for p in snakemake.input.raw]
 runs = pd.DataFrame(rawdata.summary(dataset) for dataset in raw)
 tables.write(out.simulations, runs, "Simulations", "One row per structure and engine.")
 failed = pd.read_csv(snakemake.input.failed)

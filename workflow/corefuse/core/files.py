@@ -147,6 +147,21 @@ def write_netcdf(path: str | Path, dataset: xr.Dataset, level: int = 4) -> None:
         dataset.drop_encoding().to_netcdf(partial, engine="h5netcdf", encoding=packed)
 
 
+def read_result(path: str | Path) -> xr.Dataset:
+    """Read a raw or treated simulation, which says by its attribute ``status`` how it ended.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_netcdf`, or the file says no such thing.
+    """
+    found = read_netcdf(path)
+    if found.attrs.get("status") not in ("ok", "failed"):
+        problem = "it does not say how its simulation ended"
+        raise InputError(path, "status", problem, "make or download the file again")
+    return found
+
+
 def read_netcdf(path: str | Path) -> xr.Dataset:
     """Read a NetCDF-4 file into memory and close it.
 

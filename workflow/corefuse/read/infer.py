@@ -24,6 +24,7 @@ ANSWER = ["prediction", "low", "high", "level", "probability", "interval_unbound
 FAMILIARITY = ["in_domain", "domain_score", "domain_threshold"]
 COLUMNS = ["target", "kind", *ANSWER, *FAMILIARITY, "subset", "modalities", "verdict", "note"]
 NUMBERS = tuple(t for t, known in TARGET_TABLE.items() if known.kind != "class")
+NUMBERS = tuple(t for t, known in TARGET_TABLE.items() if known.kind != "class")
 NOTHING_KNOWN: Mapping[str, float] = MappingProxyType({})
 NO_DOUBTS: Mapping[str, str] = MappingProxyType({})
 

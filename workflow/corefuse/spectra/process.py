@@ -13,7 +13,7 @@ from corefuse.config import Spectra, canonical
 from corefuse.core.edge_table import EdgeEntry, EdgeTable, lines
 from corefuse.core.edges import EDGES, modality_id, shift_std_name, split_modality
 from corefuse.core.errors import InputError
-from corefuse.core.files import read_netcdf
+from corefuse.core.files import read_result
 from corefuse.core.rawdata import holds_all_levels, of_edge, site_mean, site_std
 from corefuse.core.spectrum import EnergyGrid, window_area
 from corefuse.spectra import chemical_shift, standard
@@ -120,7 +120,7 @@ def site_spectra(
 
 def read_usable(paths: Iterable[str | Path]) -> dict[str, xr.Dataset]:
     """Structure id -> its spectra, for the files whose simulation ended well."""
-    datasets = {Path(p).stem: read_netcdf(p) for p in paths}
+    datasets = {Path(p).stem: read_result(p) for p in paths}
     return {name: d for name, d in datasets.items() if d.attrs["status"] == "ok"}
 
 

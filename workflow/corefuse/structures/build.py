@@ -10,6 +10,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pymatgen.core import Structure
 
 from corefuse.core.elements import ELEMENTS
@@ -41,6 +42,10 @@ COLUMNS = (
     "relax_steps",
     "failed",
 )
+
+
+MIN_VOLUME_A3 = 1.0  # per atom: diamond, the densest of solids, has 5.7
+MOST_SITES = 10_000
 
 
 def build(spec: StructureSpec) -> Structure:
@@ -300,6 +305,9 @@ def read(path: str | Path) -> Structure:
     try:
         data = read_json(path)
         sites = data["sites"]
+        _check_numbers(data["lattice"]["matrix"], [site["abc"] for site in sites])
+        if not isinstance(data["properties"], dict):
+            raise TypeError("its properties are no mapping")
         return Structure(
             data["lattice"]["matrix"],
             [site["species"][0]["element"] for site in sites],
@@ -310,10 +318,23 @@ def read(path: str | Path) -> Structure:
             },
             properties=data["properties"],
         )
-    except (KeyError, IndexError, TypeError, ValueError) as fault:
+    except InputError:
+        raise
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as fault:
         raise InputError(
             path, "structure", f"not a corefuse structure ({fault!r})", "build it again"
         ) from None
+
+
+def _check_numbers(matrix: Any, places: Any) -> None:
+    """Raise ValueError where a cell (3, 3) or coordinates (site, 3) are no crystal's."""
+    cell, at = np.asarray(matrix, float), np.asarray(places, float)
+    if cell.shape != (3, 3) or at.ndim != 2 or at.shape[1] != 3 or len(at) > MOST_SITES:
+        raise ValueError(f"a cell {cell.shape} with coordinates {at.shape}")
+    if not (np.isfinite(cell).all() and np.isfinite(at).all()):
+        raise ValueError("numbers that are not finite")
+    if not MIN_VOLUME_A3 * len(at) < abs(np.linalg.det(cell)) < 1e9:
+        raise ValueError(f"a cell of {abs(np.linalg.det(cell)):.3g} cubic angstrom")
 
 
 def write_index(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from corefuse.core.spectrum import SpectrumError
 from corefuse.read.files import axis, columns, counters, json_lists, scans
+from corefuse.read.files.border import guarded
 from corefuse.read.files.formats import FORMATS, loaded
 from corefuse.read.files.headers import is_energy
 from corefuse.read.files.recorded import (
@@ -41,6 +42,7 @@ __all__ = [
 ]
 
 
+@guarded
 def read(path: Path, wanted: Wanted = ANYTHING) -> Recorded:
     """The one spectrum or image of a file that is meant.
 
@@ -59,6 +61,7 @@ def read(path: Path, wanted: Wanted = ANYTHING) -> Recorded:
     return _recorded(_part(parts, wanted), wanted)
 
 
+@guarded
 def signals(path: Path) -> list[Recorded]:
     """Every signal of a microscope file, or the one spectrum of another."""
     content = loaded(path)
@@ -67,6 +70,7 @@ def signals(path: Path) -> list[Recorded]:
     return [read(path)]
 
 
+@guarded
 def contents(path: Path) -> list[str]:
     """The scans, groups or signals in a file, one line each, in the order of their numbers."""
     content = loaded(path)
@@ -78,12 +82,16 @@ def contents(path: Path) -> list[str]:
     return [_told_part(part) for part in parts]
 
 
+<<<<<<< HEAD
 def parts(path: Path) -> int:
     """How many scans, groups or signals there are in a file; 1 for a ``.json``."""
     content = loaded(path)
     return 1 if isinstance(content, str) else len(contents(path))
 
 
+=======
+@guarded
+>>>>>>> 858efde (Seeded fuzzers of all readers, configs, samples files, cards, domains, boosters, NetCDF and structures: make fuzz, a part in every test run)
 def entries(
     path: Path, column: str | None = None, energy_column: str | int | None = None
 ) -> list[str | int]:
