@@ -1,8 +1,8 @@
 """``python -m fuzz``: spoilt files of every kind, and a table of what became of them.
 
-Each is read with 20 s of CPU time and 2 GB more than the process has. It must be taken, or refused in one line
-of at most 300 characters. A traceback, a longer message, a hang or the end of the process is a
-fault; ``--kind csv --first SEED --count 1`` repeats it.
+Each is read with 20 s of CPU time and 2 GB more than the process has. It must be taken, or refused
+in one line of at most 300 characters. A traceback, a longer message, a hang or the end of the
+process is a fault; ``--kind csv --first SEED --count 1`` repeats it.
 """
 
 from __future__ import annotations

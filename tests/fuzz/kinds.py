@@ -73,7 +73,8 @@ XDI = "# XDI/1.0\n# Column.1: energy eV\n# Column.2: mutrans\n# Mono.d_spacing: 
 MSA = (
     "#FORMAT      : EMSA/MAS Spectral Data File\n#VERSION     : 1.0\n#TITLE       : x\n"
     "#NPOINTS     : 400\n#NCOLUMNS    : 1\n#XUNITS      : eV\n#DATATYPE    : XY\n"
-    "#XPERCHAN    : 0.250626566\n#OFFSET      : 500.0\n#YUNITS      : Counts\n#SIGNALTYPE  : ELS\n#SPECTRUM    : Spectral Data Starts Here"
+    "#XPERCHAN    : 0.250626566\n#OFFSET      : 500.0\n#YUNITS      : Counts\n#SIGNALTYPE  : ELS\n"
+    "#SPECTRUM    : Spectral Data Starts Here"
 )
 SPEC = "#F scan\n#S 1 ascan energy 500 600\n#N 3\n#L energy  i0  itrans"
 

@@ -82,16 +82,14 @@ def contents(path: Path) -> list[str]:
     return [_told_part(part) for part in parts]
 
 
-<<<<<<< HEAD
+@guarded
 def parts(path: Path) -> int:
     """How many scans, groups or signals there are in a file; 1 for a ``.json``."""
     content = loaded(path)
     return 1 if isinstance(content, str) else len(contents(path))
 
 
-=======
 @guarded
->>>>>>> 858efde (Seeded fuzzers of all readers, configs, samples files, cards, domains, boosters, NetCDF and structures: make fuzz, a part in every test run)
 def entries(
     path: Path, column: str | None = None, energy_column: str | int | None = None
 ) -> list[str | int]:
