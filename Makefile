@@ -32,22 +32,30 @@ define run
 		$(if $(PROFILE),--profile $(PROFILE),--cores $(CORES)) $(2)
 endef
 
+# Your own spectra, for every target that runs a config.
+RUNS := run demo ni-k reference reference-models
+in_folder = $(if $(DATA),env COREFUSE_DATA=$(DATA))
+samples = $(if $(SAMPLES),--config 'infer={"samples_file": "$(SAMPLES)"}')
+ifneq ($(filter command,$(origin SAMPLES) $(origin DATA)),)
+ifeq ($(filter $(RUNS),$(MAKECMDGOALS)),)
+$(error SAMPLES and DATA do nothing here. Fix: give them to one of $(RUNS))
+endif
+endif
+
 run: setup ## any config, and again after a kill: CONFIG=my.yaml, on a cluster PROFILE=slurm
 	@python -m corefuse.core.yaml_file $(CONFIG)
-	$(call run,$(if $(DATA),env COREFUSE_DATA=$(DATA)),--configfile $(CONFIG) \
-		$(if $(TARGETS),-- $(TARGETS)))
+	$(call run,$(in_folder),--configfile $(CONFIG) $(samples) $(if $(TARGETS),-- $(TARGETS)))
 
 demo: setup ## the main job end to end on config/config.yaml, with the report at the end
-	$(call run)
+	$(call run,$(in_folder),--configfile config/config.yaml $(samples))
 	@echo "Report: $(CURDIR)/results/demo/report.html"
 
 ni-k: setup ## Li content of measured Ni K spectra, yours with SAMPLES=my.yaml DATA=folder
-	$(call run,$(if $(DATA),env COREFUSE_DATA=$(DATA)),--configfile config/ni_k.yaml \
-		$(if $(SAMPLES),--config 'infer={"samples_file": "$(SAMPLES)"}'))
+	$(call run,$(in_folder),--configfile config/ni_k.yaml $(samples))
 	@echo "Report: $(CURDIR)/results/ni_k/report.html"
 
 reference: setup ## train on the stored cells of the reference library, with a report
-	$(call run,,--configfile config/reference.yaml)
+	$(call run,$(in_folder),--configfile config/reference.yaml $(samples))
 	@echo "Report: $(CURDIR)/results/reference/report.html"
 
 reference-models: reference ## train on the reference library and put its models into resources/models

@@ -109,7 +109,7 @@ def test_a_file_dropped_in_is_read_changed_and_saved(page, browser, ni_k_models,
     find("input[type=file]")[0].send_keys(str(file))
     wait_for(browser, lambda: "nothing fixes its energy axis" in said())
     assert "mine" in said() and "uncertain" in said()
-    assert len(find("svg")) >= 2  # as measured, and beside the nearest simulated one
+    wait_for(browser, lambda: len(find("svg")) >= 2)  # as measured, and beside the nearest
 
     known = next(e for e in find("input") if e.get_attribute("placeholder") == "Li=1,Ni=0.8")
     known.send_keys("Li=0.5,Ni=1\n")

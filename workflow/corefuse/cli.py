@@ -75,8 +75,11 @@ def _add_app(commands: argparse._SubParsersAction) -> None:
 
 
 def _app(options: argparse.Namespace) -> int:
-    from corefuse.read import app  # Panel takes seconds to import
-
+    try:
+        from corefuse.read import app  # Panel takes seconds to import
+    except ModuleNotFoundError as fault:
+        fix = "pip install 'corefuse[app]'"
+        raise InputError("corefuse app", "panel", f"{fault.name} is not installed", fix) from None
     return app.run(options)
 
 

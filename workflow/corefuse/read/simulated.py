@@ -7,8 +7,8 @@ read without the run they come from.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +52,18 @@ class Simulated:
     misfits: dict[str, dict[str, Misfit]]
     max_shift_ev: float
     max_extra_fwhm_ev: float
+
+    def of(self, modalities: Iterable[str]) -> Simulated:
+        """The same of some modalities alone."""
+        wanted = set(modalities)
+        kept = {m: values for m, values in self.spectra.items() if m in wanted}
+        edges = {split_modality(m)[0].name for m in kept}
+        return replace(
+            self,
+            table={edge: entry for edge, entry in self.table.items() if edge in edges},
+            spectra=kept,
+            misfits={m: self.misfits[m] for m in kept},
+        )
 
     def entry(self, modality: str) -> EdgeEntry:
         """Axis and window of a modality's edge."""
@@ -122,7 +134,9 @@ def save(path: str | Path, simulated: Simulated) -> None:
     for modality, spectra in simulated.spectra.items():
         dim = energy_dim(modality)
         at_ev = simulated.entry(modality).grid.energies_ev
-        arrays[modality] = xr.DataArray(spectra, {dim: at_ev}, ("structure", dim))
+        arrays[modality] = xr.DataArray(
+            spectra.astype(np.float32), {dim: at_ev}, ("structure", dim)
+        )
     for name in simulated.index:
         arrays[f"index_{name}"] = ("structure", simulated.index[name].to_numpy())
     misfits = {
