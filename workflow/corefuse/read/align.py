@@ -63,9 +63,18 @@ class Profile:
         """Index (m,) of the best shift of each spectrum."""
         return np.argmin(self.squared, axis=1)
 
-    def take(self, rows: Sequence[int] | NDArray[np.intp]) -> Profile:
-        """Those of some spectra."""
-        return Profile(self.shifts_ev, self.squared[rows], self.width_ev[rows], self.nearest[rows])
+    def put(self, rows: Sequence[int] | NDArray[np.intp], found: Profile) -> None:
+        """Take those of some spectra from another profile of the same shifts."""
+        self.squared[rows], self.width_ev[rows] = found.squared, found.width_ev
+        self.nearest[rows] = found.nearest
+
+    @classmethod
+    def empty(cls, number: int, found: Profile) -> Profile:
+        """Room for a number of spectra at the shifts of another profile."""
+        shape = number, len(found.shifts_ev)
+        return cls(
+            found.shifts_ev, np.full(shape, np.inf), np.zeros(shape), np.zeros(shape, np.intp)
+        )
 
 
 def window(entry: EdgeEntry) -> NDArray[np.bool_]:
@@ -115,11 +124,12 @@ def profile(
     max_extra_fwhm_ev: float,
     step_ev: float = STEP_EV,
     widths: int = WIDTHS,
+    width_ev: float | None = None,
 ) -> Profile:
     """Misfit of background-free spectra (m, n) on one axis to an ensemble (M, grid), by shift.
 
     Every shift within ``max_shift_ev`` is tried, with a Gaussian of up to ``max_extra_fwhm_ev`` put
-    on the one or the other (positive: the simulated spectra lack it).
+    on the one or the other (positive: the simulated spectra lack it), or one of ``width_ev`` alone.
 
     Raises
     ------
@@ -130,6 +140,7 @@ def profile(
     shifts = step_ev * np.arange(-steps, steps + 1)
     wide = np.linspace(-max_extra_fwhm_ev, max_extra_fwhm_ev, 2 * widths + 1)
     wide = wide if max_extra_fwhm_ev else np.zeros(1)
+    wide = wide if width_ev is None else np.array([width_ev])
     inside, grid_step = window(entry), entry.grid.step_ev
     known = {w: blurred(ensemble, grid_step, w)[:, inside] for w in {max(w, 0.0) for w in wide}}
     mean_square = {w: (k**2).mean(axis=1) for w, k in known.items()}

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from corefuse.config import Sample
 from corefuse.read import align
+from corefuse.read.align import Profile
 from corefuse.read.simulated import FREE, KNOWN, Simulated
 from corefuse.read.treated import REFERENCE, Treated
 
@@ -67,141 +68,202 @@ class Placed:
 
 def place(treated: Treated, samples: Mapping[str, Sample], simulated: Simulated) -> Placed:
     """Find the energy constant of every spectrum, and what there is to doubt about it."""
-    modality, entry = treated.modality, simulated.entry(treated.modality)
-    ensemble, names = simulated.ensemble(modality), simulated.names(modality)
-    bounds = simulated.max_shift_ev, simulated.max_extra_fwhm_ev
-    free = align.profile(treated.energy_ev, treated.intensity, ensemble, entry, *bounds)
-    misfits = simulated.misfits[modality]
-    m = len(treated.samples)
-    likely = align.weights(free, misfits[FREE])
-    fixed: list[str] = [""] * m
-    doubts: list[list[str]] = [list(found) for found in treated.doubts]
-    width = free.width_ev[np.arange(m), free.best()]
-    limits = np.full(m, misfits[FREE].largest or np.inf)
-    residual_of = free.squared.copy()
-    told = np.isfinite(treated.axis_std_ev)
-    axis_std = np.hypot(treated.axis_std_ev, entry.reference.energy_std_ev)
-    if told.any():
-        likely[told] = align.gaussian(free.shifts_ev, 0.0, axis_std[told])
-        for i in np.flatnonzero(told):
-            fixed[i] = treated.fixed_by[i]
-    for i, known in _known(treated, samples):
-        mixed, away = simulated.of_composition(known, modality)
-        profile = align.profile(
-            treated.energy_ev, treated.intensity[[i]], mixed[None], entry, *bounds
+    work = _Work(treated, samples, simulated)
+    work.by_axis()
+    work.by_composition()
+    work.follow()
+    return work.placed()
+
+
+class _Work:
+    """The constants of one modality's spectra while they are found, step by step."""
+
+    def __init__(
+        self, treated: Treated, samples: Mapping[str, Sample], simulated: Simulated
+    ) -> None:
+        self.treated, self.samples, self.simulated = treated, samples, simulated
+        self.entry = simulated.entry(treated.modality)
+        self.misfits = simulated.misfits[treated.modality]
+        self.bounds = simulated.max_shift_ev, simulated.max_extra_fwhm_ev
+        number = len(treated.samples)
+        self.rows = np.arange(number)
+        self.leader = self._leaders()
+        self.leads = self.leader == self.rows
+        self.free = self._profiles()
+        self.own_ev = self.free.shifts_ev[self.free.best()]
+        self.beside = self.free.squared.copy()  # misfit to what the spectrum is laid beside
+        self.likely = align.weights(self.free, self.misfits[FREE])
+        self.width_ev = self.free.width_ev[self.rows, self.free.best()]
+        self.drift_ev = np.zeros(number)
+        self.fixed = [""] * number
+        self.doubts = [list(found) for found in treated.doubts]
+
+    def _leaders(self) -> NDArray[np.intp]:
+        """Number (m,) of the spectrum whose constant each one takes, of most their own."""
+        place_of = {name: i for i, name in enumerate(self.treated.samples)}
+        return np.array(
+            [
+                place_of.get(self.samples[name].aligned_with or name, i)
+                for i, name in enumerate(self.treated.samples)
+            ],
+            dtype=np.intp,
         )
-        of_content = align.weights(profile, misfits[KNOWN])[0]
-        own_ev = float(profile.shifts_ev[profile.best()[0]])
-        if told[i] and abs(own_ev) > CONFLICT * axis_std[i]:
-            doubts[i].append(
-                f"composition and {treated.fixed_by[i]} disagree: by its composition the axis is "
-                f"off by {own_ev:+.1f} eV more"
+
+    def _profiles(self) -> Profile:
+        """How every spectrum fits at every shift; those of a series at the width of their first."""
+        ensemble = self.simulated.ensemble(self.treated.modality)
+
+        def fitted(chosen: NDArray[np.intp], width_ev: float | None = None) -> Profile:
+            spectra = self.treated.intensity[chosen]
+            return align.profile(
+                self.treated.energy_ev,
+                spectra,
+                ensemble,
+                self.entry,
+                *self.bounds,
+                width_ev=width_ev,
             )
-        likely[i] = of_content * likely[i] if told[i] else of_content
-        likely[i] = likely[i] / likely[i].sum() if likely[i].sum() > 1e-12 else of_content
-        fixed[i] = " and ".join(filter(None, [fixed[i], "its composition"]))
-        width[i] = profile.width_ev[0, profile.best()[0]]
-        residual_of[i] = profile.squared[0]
+
+        leading = np.flatnonzero(self.leads)
+        first = fitted(leading)
+        out = Profile.empty(len(self.rows), first)
+        out.put(leading, first)
+        width = out.width_ev[self.rows, out.best()]
+        for one in np.unique(self.leader[~self.leads]):
+            behind = np.flatnonzero((self.leader == one) & ~self.leads)
+            out.put(behind, fitted(behind, float(width[one])))
+        return out
+
+    def by_axis(self) -> None:
+        """Axes that a reference or the user fixes, good to that and to the simulated constant."""
+        told = np.isfinite(self.treated.axis_std_ev)
+        std = np.hypot(self.treated.axis_std_ev[told], self.entry.reference.energy_std_ev)
+        if told.any():
+            self.likely[told] = align.gaussian(self.free.shifts_ev, 0.0, std)
+        for i in np.flatnonzero(told):
+            self.fixed[i] = self.treated.fixed_by[i]
+
+    def by_composition(self) -> None:
+        """Constants of spectra whose composition is known: the fit to the mixture that has it."""
+        for i in np.flatnonzero(self.leads):
+            known = dict(self.samples[self.treated.samples[i]].composition)
+            if known:
+                self._fit_to(i, known)
+
+    def _fit_to(self, i: int, composition: dict[str, float]) -> None:
+        mixed, away = self.simulated.of_composition(composition, self.treated.modality)
+        found = align.profile(
+            self.treated.energy_ev,
+            self.treated.intensity[[i]],
+            mixed[None],
+            self.entry,
+            *self.bounds,
+        )
+        by_content, best = align.weights(found, self.misfits[KNOWN])[0], found.best()[0]
+        both = by_content * self.likely[i] if self.fixed[i] else by_content
+        if self.fixed[i]:
+            std = np.hypot(self.treated.axis_std_ev[i], self.entry.reference.energy_std_ev)
+            if abs(found.shifts_ev[best]) > CONFLICT * std:
+                self.doubts[i].append(
+                    f"composition and {self.fixed[i]} disagree: by its composition the axis is off "
+                    f"by {found.shifts_ev[best]:+.1f} eV more"
+                )
+        self.likely[i] = both / both.sum() if both.sum() > 1e-12 else by_content
+        self.fixed[i] = " and ".join(filter(None, [self.fixed[i], "its composition"]))
+        self.width_ev[i], self.beside[i] = found.width_ev[0, best], found.squared[0]
         if away > COMPOSITION_MISS:
-            doubts[i].append(
+            self.doubts[i].append(
                 f"its composition is not among the simulated ones (they miss it by {away:.2f} "
                 "atoms per formula unit), so its energy constant is not sure"
             )
-    shift = free.shifts_ev[np.argmax(likely, axis=1)]
-    own = free.shifts_ev[free.best()]
-    bound = _at_bound(shift, width, *bounds)
-    drift, aligned = np.zeros(m), list(treated.samples)
-    moved = _moved(treated, samples, shift, simulated)
-    place_of = {name: i for i, name in enumerate(treated.samples)}
-    for i, name in enumerate(treated.samples):
-        with_sample = samples[name].aligned_with
-        other = place_of.get(with_sample or "")
-        if other is None or other == i:
-            continue
-        aligned[i] = treated.samples[other]
-        own_reference = treated.fixed_by[i] == REFERENCE
-        likely[i], shift[i], width[i] = likely[other], shift[other], width[other]
-        bound[i], fixed[i] = bound[other], fixed[other] and f"{aligned[i]} ({fixed[other]})"
-        doubts[i] += [f"{aligned[i]}: {why}" for why in doubts[other]]
-        if not own_reference:
-            drift[i] = own[i] - own[other]
-            limit = misfits[FREE].drift_ev
-            if limit is not None and abs(drift[i]) > limit:
-                doubts[i].append(
-                    f"its own fit wants {drift[i]:+.1f} eV more than that of {aligned[i]}, beyond "
-                    f"the {limit:.1f} eV that chemistry does in the simulated cells: the energy "
-                    "axis drifted (measure a foil with each spectrum and give it as reference)"
+
+    def follow(self) -> None:
+        """Spectra that take the constant of another; what speaks for a drift between the two."""
+        moved = self._moved()
+        for i in np.flatnonzero(~self.leads):
+            one = self.leader[i]
+            name = self.treated.samples[one]
+            self.likely[i], self.width_ev[i] = self.likely[one], self.width_ev[one]
+            self.fixed[i] = self.fixed[one] and f"{name} ({self.fixed[one]})"
+            self.doubts[i] += [f"{name}: {why}" for why in self.doubts[one]]
+            if self.treated.fixed_by[i] == REFERENCE:
+                continue
+            self.drift_ev[i] = self.own_ev[i] - self.own_ev[one]
+            limit = self.misfits[FREE].drift_ev
+            if limit is not None and abs(self.drift_ev[i]) > limit:
+                self.doubts[i].append(
+                    f"its own fit wants {self.drift_ev[i]:+.1f} eV more than that of {name}, "
+                    f"beyond the {limit:.1f} eV that chemistry does in the simulated cells: the "
+                    "energy axis drifted (measure a foil with each spectrum, give it as reference)"
                 )
             if i in moved:
-                doubts[i].append(
-                    f"it is {aligned[i]} moved by {moved[i][0]:+.1f} eV with hardly a change of "
-                    f"shape ({moved[i][1]:.1%}), which chemistry does not do in the simulated "
-                    "cells: the energy axis drifted (give the foil measured with it as reference)"
+                self.doubts[i].append(
+                    f"it is {name} moved by {moved[i][0]:+.1f} eV with hardly a change of shape "
+                    f"({moved[i][1]:.1%}), which chemistry does not do in the simulated cells: the "
+                    "energy axis drifted (give the foil measured with it as reference)"
                 )
-    taken = np.abs(free.shifts_ev - shift[:, None]).argmin(axis=1)
-    rows = np.arange(m)
-    residual = np.sqrt(residual_of[rows, taken])
-    for i in rows:
-        if residual[i] > limits[i]:
-            doubts[i].append(
-                "it differs from the simulated spectrum it is laid beside by more than parents "
-                f"left out of the fit do ({limits[i]:.0%}): see its residual"
+
+    def _moved(self) -> dict[int, tuple[float, float]]:
+        """Spectra that are another one moved: number -> (by how much, what differs else)."""
+        rigid = self.misfits[FREE].rigid_per_ev
+        adrift = ~self.leads & np.array([by != REFERENCE for by in self.treated.fixed_by])
+        out: dict[int, tuple[float, float]] = {}
+        for one in np.unique(self.leader[adrift]) if rigid else ():
+            behind = np.flatnonzero(adrift & (self.leader == one))
+            at_ev = float(self.free.shifts_ev[np.argmax(self.likely[one])])
+            energy_ev, spectra = self.treated.energy_ev, self.treated.intensity
+            form = align.standard_form(energy_ev, spectra[[one]], self.entry, at_ev)[0]
+            found, misfit = align.relative(
+                energy_ev, spectra[behind], form, self.entry, self.bounds[0]
             )
-        if bound[i]:
-            doubts[i].append(
-                f"its fit ended at a bound (shift {shift[i]:+.1f} eV): correct the axis or the "
+            for i, by_ev, left in zip(behind, found - at_ev, misfit, strict=True):
+                if abs(by_ev) >= align.LEAST_MOVE_EV and left < rigid * abs(by_ev):
+                    out[int(i)] = -float(by_ev), float(left)
+        return out
+
+    def placed(self) -> Placed:
+        """What was found, with the doubts that the fits themselves raise."""
+        taken = np.argmax(self.likely, axis=1)
+        shift, names = self.free.shifts_ev[taken], self.simulated.names(self.treated.modality)
+        bound = _at_bound(shift, self.width_ev, *self.bounds)
+        residual = np.sqrt(self.beside[self.rows, taken])
+        for i in self.rows:
+            self.doubts[i] += self._of_fit(i, float(shift[i]), float(residual[i]), bool(bound[i]))
+        return Placed(
+            self.free.shifts_ev,
+            self.likely,
+            shift,
+            self.drift_ev,
+            self.width_ev,
+            self.own_ev,
+            residual,
+            tuple(names[k] for k in self.free.nearest[self.rows, taken]),
+            tuple(self.treated.samples[one] for one in self.leader),
+            tuple(self.fixed),
+            bound,
+            tuple(tuple(dict.fromkeys(found)) for found in self.doubts),
+        )
+
+    def _of_fit(self, i: int, shift_ev: float, residual: float, at_bound: bool) -> list[str]:
+        out, limit = [], self.misfits[FREE].largest
+        if limit is not None and residual > limit:
+            out.append(
+                "it differs from the simulated spectrum it is laid beside by more than parents "
+                f"left out of the fit do ({limit:.0%}): see its residual"
+            )
+        if at_bound:
+            out.append(
+                f"its fit ended at a bound (shift {shift_ev:+.1f} eV): correct the axis or the "
                 "instrument width, or widen infer.max_*"
             )
-        if not fixed[i]:
-            low, high = _range(free.shifts_ev, likely[i])
-            doubts[i].append(
+        if not self.fixed[i]:
+            low, high = _range(self.free.shifts_ev, self.likely[i])
+            out.append(
                 f"nothing fixes its energy axis: shifts from {low:+.1f} to {high:+.1f} eV fit "
                 "about equally well (give a reference, its composition, aligned_with or "
                 "axis_uncertainty_ev)"
             )
-    return Placed(
-        free.shifts_ev,
-        likely,
-        shift,
-        drift,
-        width,
-        own,
-        residual,
-        tuple(names[k] for k in free.nearest[rows, taken]),
-        tuple(aligned),
-        tuple(fixed),
-        bound,
-        tuple(tuple(dict.fromkeys(found)) for found in doubts),
-    )
-
-
-def _moved(
-    treated: Treated, samples: Mapping[str, Sample], shift_ev: Floats, simulated: Simulated
-) -> dict[int, tuple[float, float]]:
-    """Spectra that are another one moved without change: number -> (by how much, what differs).
-
-    Of those aligned with another spectrum that no foil of their own moves.
-    """
-    entry = simulated.entry(treated.modality)
-    rigid = simulated.misfits[treated.modality][FREE].rigid_per_ev
-    place_of = {name: i for i, name in enumerate(treated.samples)}
-    families: dict[int, list[int]] = {}
-    for i, name in enumerate(treated.samples):
-        other = place_of.get(samples[name].aligned_with or "", i)
-        if other != i and treated.fixed_by[i] != REFERENCE:
-            families.setdefault(other, []).append(i)
-    out: dict[int, tuple[float, float]] = {}
-    for first, members in families.items() if rigid else ():
-        form = align.standard_form(
-            treated.energy_ev, treated.intensity[[first]], entry, shift_ev[first]
-        )[0]
-        found, misfit = align.relative(
-            treated.energy_ev, treated.intensity[members], form, entry, simulated.max_shift_ev
-        )
-        for i, at, left in zip(members, found - shift_ev[first], misfit, strict=True):
-            if abs(at) >= align.LEAST_MOVE_EV and left < rigid * abs(at):
-                out[i] = -float(at), float(left)
-    return out
+        return out
 
 
 def standard_form(treated: Treated, placed: Placed, simulated: Simulated) -> Floats:
@@ -231,19 +293,6 @@ def blurred_rows(spectra: Floats, step_ev: float, fwhm_ev: Floats) -> Floats:
         rows = fwhm_ev == width
         out[rows] = align.blurred(spectra[rows], step_ev, float(width))
     return out
-
-
-def _known(treated: Treated, samples: Mapping[str, Sample]) -> list[tuple[int, dict[str, float]]]:
-    """Spectra that a known composition aligns: not those that take the constant of another."""
-    present = set(treated.samples)
-    return [
-        (i, dict(samples[name].composition))
-        for i, name in enumerate(treated.samples)
-        if samples[name].composition
-        and (
-            samples[name].aligned_with in (None, name) or samples[name].aligned_with not in present
-        )
-    ]
 
 
 def _at_bound(shift: Floats, width: Floats, max_shift_ev: float, max_width: float) -> Floats:
