@@ -18,6 +18,11 @@ def shape(energy, shift=0.0, width=1.2):
     return step + 0.6 * np.exp(-(((energy - 530) / width) ** 2))
 
 
+def fitted(spectra, ensemble, entry, most_ev, width_ev):
+    shifts_ev, widths_ev = align.steps(most_ev), align.widths(width_ev)
+    return align.profile(WIDE, spectra, ensemble, entry, shifts_ev, widths_ev)
+
+
 @pytest.fixture(scope="module")
 def entry(root):
     return edge_table.load(root / "resources" / "edges.yaml")["O K"]
@@ -33,11 +38,13 @@ def ensemble(entry):
 def test_many_spectra_at_once_give_what_each_gives_alone(entry, ensemble):
     shifts = np.array([-2.3, -0.4, 0.0, 1.7])
     spectra = np.array([7 * shape(WIDE, s) + 3 for s in shifts])
-    together = align.profile(WIDE, spectra, ensemble, entry, 3.0, 0.0)
+    together = fitted(spectra, ensemble, entry, 3.0, 0.0)
     assert together.shifts_ev[together.best()] == pytest.approx(-shifts, abs=0.06)
     assert np.sqrt(together.squared.min(axis=1)).max() < 0.05
     for i, spectrum in enumerate(spectra):
-        alone = align.profile(WIDE, spectrum[None], ensemble, entry, 3.0, 0.0)
+        alone = align.profile(
+            WIDE, spectrum[None], ensemble, entry, align.steps(3.0), align.widths(0.0)
+        )
         assert alone.squared[0] == pytest.approx(together.squared[i])
 
 
@@ -45,27 +52,35 @@ def test_many_spectra_at_once_give_what_each_gives_alone(entry, ensemble):
 def test_the_width_is_found_whichever_of_the_two_is_sharper(entry, ensemble, width):
     measured = blurred(shape(WIDE), 0.2, max(width, 0))
     simulated = blurred(ensemble[:1], 0.2, max(-width, 0))
-    found = align.profile(WIDE, measured[None], simulated, entry, 1.0, 3.0)
+    found = align.profile(
+        WIDE, measured[None], simulated, entry, align.steps(1.0), align.widths(3.0)
+    )
     assert found.width_ev[0, found.best()[0]] == pytest.approx(width, abs=0.35)
 
 
 def test_what_is_no_edge_at_any_shift_is_refused(entry, ensemble):
-    with pytest.raises(SpectrumError, match="no shift within 1 eV"):
-        align.profile(WIDE, -shape(WIDE)[None], ensemble, entry, 1.0, 0.0)
+    with pytest.raises(SpectrumError, match=r"no shift from -1 to \+1 eV"):
+        align.profile(
+            WIDE, -shape(WIDE)[None], ensemble, entry, align.steps(1.0), align.widths(0.0)
+        )
 
 
 def test_a_worse_fit_leaves_a_wider_distribution(entry, ensemble):
     """As a reduced chi-squared: what no simulated spectrum is like says less about its axis."""
     like = shape(WIDE)
     unlike = like + 0.5 * np.exp(-(((WIDE - 545) / 1.0) ** 2))
-    found = align.profile(WIDE, np.array([like, unlike]), ensemble, entry, 3.0, 0.0)
+    found = align.profile(
+        WIDE, np.array([like, unlike]), ensemble, entry, align.steps(3.0), align.widths(0.0)
+    )
     _, std = align.spread(found.shifts_ev, align.weights(found, KNOWN))
     assert std[1] > 1.5 * std[0]
 
 
 def test_without_parents_to_leave_out_every_shift_counts(entry, ensemble):
     none = align.misfit_of({"only": (np.ones(1), np.ones(1), np.ones(1))})
-    found = align.profile(WIDE, shape(WIDE)[None], ensemble, entry, 2.0, 0.0)
+    found = align.profile(
+        WIDE, shape(WIDE)[None], ensemble, entry, align.steps(2.0), align.widths(0.0)
+    )
     assert np.ptp(align.weights(found, none)) == 0
 
 

@@ -120,7 +120,8 @@ def test_a_file_dropped_in_is_read_changed_and_saved(page, browser, ni_k_models,
     )
     assert set(hosts) <= {"127.0.0.1", "localhost", ""}
 
-    wait_for(browser, lambda: find("a[download], .bk-btn-primary"))[0].click()
+    buttons = lambda: [e for e in find("a, button") if "save the samples" in e.text]  # noqa: E731
+    wait_for(browser, buttons)[0].click()
     saved = browser.downloads / "samples.yaml"
     wait_for(browser, saved.exists)
     entry = yaml.safe_load(saved.read_text())["samples"][0]

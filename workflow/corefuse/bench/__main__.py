@@ -16,6 +16,7 @@ from corefuse.bench import (
     multiplets,
     printed,
     products,
+    reading,
     stages,
     table,
 )
@@ -28,6 +29,7 @@ SECTIONS = (
     crystal.rows,
     stages.rows,
     products.rows,
+    reading.rows,
     images.rows,
     multiplets.rows,
 )

@@ -43,7 +43,9 @@ def _match(simulated: dict) -> Row:
     ensemble = process.ensemble(simulated.values(), MATCHED).values
     at_ev = entry.grid.energies_ev
     seconds, _ = timed(
-        lambda: align.profile(at_ev, ensemble[:1], ensemble, entry, BOUND_EV, BOUND_EV)
+        lambda: align.profile(
+            at_ev, ensemble[:1], ensemble, entry, align.steps(BOUND_EV), align.widths(BOUND_EV)
+        )
     )
     return _row("match", f"one edge, {len(ensemble)} simulated", seconds, 1)
 

@@ -21,7 +21,8 @@ from corefuse.spectra import standard
 
 STEP_EV = 0.1
 WIDTHS = 9  # widths tried each way
-DRAWS = 16  # shifts of one spectrum that are predicted
+DRAWS = 16  # shifts of one spectrum that are predicted,
+DRAWS_OF_MANY = 6  # of one among many
 LEAST_MOVE_EV = 0.5  # a smaller relative shift of two edges says nothing of their shape
 
 Floats = NDArray[np.float64]
@@ -63,19 +64,6 @@ class Profile:
         """Index (m,) of the best shift of each spectrum."""
         return np.argmin(self.squared, axis=1)
 
-    def put(self, rows: Sequence[int] | NDArray[np.intp], found: Profile) -> None:
-        """Take those of some spectra from another profile of the same shifts."""
-        self.squared[rows], self.width_ev[rows] = found.squared, found.width_ev
-        self.nearest[rows] = found.nearest
-
-    @classmethod
-    def empty(cls, number: int, found: Profile) -> Profile:
-        """Room for a number of spectra at the shifts of another profile."""
-        shape = number, len(found.shifts_ev)
-        return cls(
-            found.shifts_ev, np.full(shape, np.inf), np.zeros(shape), np.zeros(shape, np.intp)
-        )
-
 
 def window(entry: EdgeEntry) -> NDArray[np.bool_]:
     """Points (n,) of an edge's standard axis inside its window."""
@@ -115,60 +103,64 @@ def area_of(flat: Floats, entry: EdgeEntry) -> Floats:
     return np.where(area > 0, area, np.nan)
 
 
+def steps(most_ev: float, step_ev: float = STEP_EV) -> Floats:
+    """Shifts (S,) within ``most_ev`` either way, zero among them."""
+    number = round(most_ev / step_ev)
+    return step_ev * np.arange(-number, number + 1)
+
+
+def widths(most_ev: float, number: int = WIDTHS) -> Floats:
+    """Extra widths (w,) within ``most_ev`` either way; positive: simulated spectra lack it."""
+    return np.linspace(-most_ev, most_ev, 2 * number + 1) if most_ev else np.zeros(1)
+
+
 def profile(
     energy_ev: Floats,
     spectra: Floats,
     ensemble: Floats,
     entry: EdgeEntry,
-    max_shift_ev: float,
-    max_extra_fwhm_ev: float,
-    step_ev: float = STEP_EV,
-    widths: int = WIDTHS,
-    width_ev: float | None = None,
+    shifts_ev: Floats,
+    widths_ev: Floats,
 ) -> Profile:
     """Misfit of background-free spectra (m, n) on one axis to an ensemble (M, grid), by shift.
 
-    Every shift within ``max_shift_ev`` is tried, with a Gaussian of up to ``max_extra_fwhm_ev`` put
-    on the one or the other (positive: the simulated spectra lack it), or one of ``width_ev`` alone.
+    Every shift is tried, with a Gaussian of each extra width put on the simulated spectra, or where
+    it is negative on the measured ones.
 
     Raises
     ------
     SpectrumError
         No shift leaves an edge in the window of any spectrum.
     """
-    steps = round(max_shift_ev / step_ev)
-    shifts = step_ev * np.arange(-steps, steps + 1)
-    wide = np.linspace(-max_extra_fwhm_ev, max_extra_fwhm_ev, 2 * widths + 1)
-    wide = wide if max_extra_fwhm_ev else np.zeros(1)
-    wide = wide if width_ev is None else np.array([width_ev])
     inside, grid_step = window(entry), entry.grid.step_ev
-    known = {w: blurred(ensemble, grid_step, w)[:, inside] for w in {max(w, 0.0) for w in wide}}
+    on_simulated = {max(w, 0.0) for w in widths_ev}
+    known = {w: blurred(ensemble, grid_step, w)[:, inside] for w in on_simulated}
     mean_square = {w: (k**2).mean(axis=1) for w, k in known.items()}
-    squared = np.full((len(spectra), len(shifts)), np.inf)
+    squared = np.full((len(spectra), len(shifts_ev)), np.inf)
     width, nearest = np.zeros(squared.shape), np.zeros(squared.shape, np.intp)
     rows = np.arange(len(spectra))
-    for s, shift in enumerate(shifts):
+    for s, shift in enumerate(shifts_ev):
         placed = standard_form(energy_ev, spectra, entry, shift)
         there = np.isfinite(placed).all(axis=1)
         placed[~there] = 0.0
         sharp: dict[float, Floats] = {}
-        for w in wide:
+        for w in widths_ev:
             on_measured = max(-w, 0.0)
             if on_measured not in sharp:
                 sharp[on_measured] = blurred(placed, grid_step, on_measured)[:, inside]
             y, k, norm = sharp[on_measured], known[max(w, 0.0)], mean_square[max(w, 0.0)]
-            mean = (y**2).mean(axis=1)[:, None] - 2 * y @ k.T / y.shape[1] + norm
-            relative = np.maximum(mean, 0.0) / norm
+            mean = np.einsum("mn,mn->m", y, y)[:, None] / y.shape[1] - 2 * y @ k.T / y.shape[1]
+            relative = np.maximum(mean + norm, 0.0) / norm
             best = np.argmin(relative, axis=1)
             better = there & (relative[rows, best] < squared[:, s])
             squared[better, s] = relative[rows, best][better]
             width[better, s], nearest[better, s] = w, best[better]
     if not np.isfinite(squared).any(axis=1).all():
         raise SpectrumError(
-            f"no shift within {max_shift_ev:g} eV leaves an edge in its window",
+            f"no shift from {shifts_ev[0]:+g} to {shifts_ev[-1]:+g} eV leaves an edge in the window",
             "correct the axis, or raise infer.max_shift_ev",
         )
-    return Profile(shifts, squared, width, nearest)
+    return Profile(shifts_ev, squared, width, nearest)
 
 
 def weights(found: Profile, misfit: Misfit) -> Floats:
@@ -243,10 +235,10 @@ def misfit_of(
 
 
 def relative(
-    energy_ev: Floats, spectra: Floats, to: Floats, entry: EdgeEntry, max_shift_ev: float
+    energy_ev: Floats, spectra: Floats, to: Floats, entry: EdgeEntry, shifts_ev: Floats
 ) -> tuple[Floats, Floats]:
     """Shift (m,) that brings spectra (m, n) nearest to one (grid,), and the misfit (m,) left."""
-    found = profile(energy_ev, spectra, to[None], entry, max_shift_ev, 0.0)
+    found = profile(energy_ev, spectra, to[None], entry, shifts_ev, np.zeros(1))
     best = found.best()
     return found.shifts_ev[best], np.sqrt(found.squared[np.arange(len(best)), best])
 

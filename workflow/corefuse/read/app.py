@@ -43,7 +43,7 @@ class Page:
         self.simulated, self.library, self.confidence = simulated, library, confidence
         self.folder = tempfile.TemporaryDirectory(prefix="corefuse-app-")
         self.samples: list[Sample] = []
-        edges = {ASK: None} | {m: m for m in simulated.spectra}
+        edges = {ASK: ""} | {m: m for m in simulated.spectra}
         self.drop = pn.widgets.FileInput(multiple=True, name="files", css_classes=["drop"])
         self.edge = pn.widgets.Select(name="edge", options=edges)
         self.column = pn.widgets.TextInput(name="column", placeholder="name, number, ln(i0/itrans)")
@@ -79,7 +79,7 @@ class Page:
 
     def view(self) -> Any:
         """What the browser shows."""
-        side = pn.Column("## corefuse", self.drop, *self._settings(), self.save, width=280)
+        side = pn.Column("## corefuse", self.drop, *self._settings(), self.save, width=340)
         return pn.Row(
             side, pn.Column(self.said, self.answer, self.figures, sizing_mode="stretch_width")
         )

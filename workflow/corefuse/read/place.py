@@ -20,6 +20,7 @@ from corefuse.read.simulated import FREE, KNOWN, Simulated
 from corefuse.read.treated import REFERENCE, Treated
 
 COMPOSITION_MISS = 0.05  # atoms per formula unit that a mixture of the cells may be off
+FOLLOWED_EV, FOLLOWED_STEP_EV = 5.0, 0.2  # where a drift is looked for, from the first one's shift
 CONFLICT = 3.0  # standard deviations between two things that fix one axis
 
 Floats = NDArray[np.float64]
@@ -69,6 +70,7 @@ class Placed:
 def place(treated: Treated, samples: Mapping[str, Sample], simulated: Simulated) -> Placed:
     """Find the energy constant of every spectrum, and what there is to doubt about it."""
     work = _Work(treated, samples, simulated)
+    work.by_fit()
     work.by_axis()
     work.by_composition()
     work.follow()
@@ -84,17 +86,15 @@ class _Work:
         self.treated, self.samples, self.simulated = treated, samples, simulated
         self.entry = simulated.entry(treated.modality)
         self.misfits = simulated.misfits[treated.modality]
-        self.bounds = simulated.max_shift_ev, simulated.max_extra_fwhm_ev
         number = len(treated.samples)
         self.rows = np.arange(number)
         self.leader = self._leaders()
         self.leads = self.leader == self.rows
-        self.free = self._profiles()
-        self.own_ev = self.free.shifts_ev[self.free.best()]
-        self.beside = self.free.squared.copy()  # misfit to what the spectrum is laid beside
-        self.likely = align.weights(self.free, self.misfits[FREE])
-        self.width_ev = self.free.width_ev[self.rows, self.free.best()]
-        self.drift_ev = np.zeros(number)
+        self.shifts_ev = align.steps(simulated.max_shift_ev)
+        self.likely = np.zeros((number, len(self.shifts_ev)))
+        self.own_ev, self.width_ev, self.drift_ev, self.residual = np.zeros((4, number))
+        self.beside: dict[int, Floats] = {}  # of those that lead, misfit by shift
+        self.nearest = np.zeros((number, len(self.shifts_ev)), np.intp)
         self.fixed = [""] * number
         self.doubts = [list(found) for found in treated.doubts]
 
@@ -109,37 +109,38 @@ class _Work:
             dtype=np.intp,
         )
 
-    def _profiles(self) -> Profile:
-        """How every spectrum fits at every shift; those of a series at the width of their first."""
-        ensemble = self.simulated.ensemble(self.treated.modality)
+    def _profile(
+        self,
+        chosen: NDArray[np.intp],
+        ensemble: Floats,
+        shifts_ev: Floats,
+        widths_ev: Floats | None = None,
+    ) -> Profile:
+        if widths_ev is None:
+            widths_ev = align.widths(self.simulated.max_extra_fwhm_ev)
+        spectra = self.treated.intensity[chosen]
+        return align.profile(
+            self.treated.energy_ev, spectra, ensemble, self.entry, shifts_ev, widths_ev
+        )
 
-        def fitted(chosen: NDArray[np.intp], width_ev: float | None = None) -> Profile:
-            spectra = self.treated.intensity[chosen]
-            return align.profile(
-                self.treated.energy_ev,
-                spectra,
-                ensemble,
-                self.entry,
-                *self.bounds,
-                width_ev=width_ev,
-            )
-
+    def by_fit(self) -> None:
+        """Spectra that take no other's constant, by how every shift fits to all structures."""
         leading = np.flatnonzero(self.leads)
-        first = fitted(leading)
-        out = Profile.empty(len(self.rows), first)
-        out.put(leading, first)
-        width = out.width_ev[self.rows, out.best()]
-        for one in np.unique(self.leader[~self.leads]):
-            behind = np.flatnonzero((self.leader == one) & ~self.leads)
-            out.put(behind, fitted(behind, float(width[one])))
-        return out
+        ensemble = self.simulated.ensemble(self.treated.modality)
+        free = self._profile(leading, ensemble, self.shifts_ev)
+        best = free.best()
+        self.likely[leading] = align.weights(free, self.misfits[FREE])
+        self.own_ev[leading] = self.shifts_ev[best]
+        self.width_ev[leading] = free.width_ev[np.arange(len(leading)), best]
+        self.nearest[leading] = free.nearest
+        self.beside = dict(zip(leading.tolist(), free.squared, strict=True))
 
     def by_axis(self) -> None:
         """Axes that a reference or the user fixes, good to that and to the simulated constant."""
-        told = np.isfinite(self.treated.axis_std_ev)
+        told = np.isfinite(self.treated.axis_std_ev) & self.leads
         std = np.hypot(self.treated.axis_std_ev[told], self.entry.reference.energy_std_ev)
         if told.any():
-            self.likely[told] = align.gaussian(self.free.shifts_ev, 0.0, std)
+            self.likely[told] = align.gaussian(self.shifts_ev, 0.0, std)
         for i in np.flatnonzero(told):
             self.fixed[i] = self.treated.fixed_by[i]
 
@@ -152,13 +153,7 @@ class _Work:
 
     def _fit_to(self, i: int, composition: dict[str, float]) -> None:
         mixed, away = self.simulated.of_composition(composition, self.treated.modality)
-        found = align.profile(
-            self.treated.energy_ev,
-            self.treated.intensity[[i]],
-            mixed[None],
-            self.entry,
-            *self.bounds,
-        )
+        found = self._profile(np.array([i]), mixed[None], self.shifts_ev)
         by_content, best = align.weights(found, self.misfits[KNOWN])[0], found.best()[0]
         both = by_content * self.likely[i] if self.fixed[i] else by_content
         if self.fixed[i]:
@@ -179,74 +174,85 @@ class _Work:
 
     def follow(self) -> None:
         """Spectra that take the constant of another; what speaks for a drift between the two."""
-        moved = self._moved()
-        for i in np.flatnonzero(~self.leads):
-            one = self.leader[i]
-            name = self.treated.samples[one]
-            self.likely[i], self.width_ev[i] = self.likely[one], self.width_ev[one]
-            self.fixed[i] = self.fixed[one] and f"{name} ({self.fixed[one]})"
-            self.doubts[i] += [f"{name}: {why}" for why in self.doubts[one]]
-            if self.treated.fixed_by[i] == REFERENCE:
-                continue
-            self.drift_ev[i] = self.own_ev[i] - self.own_ev[one]
-            limit = self.misfits[FREE].drift_ev
-            if limit is not None and abs(self.drift_ev[i]) > limit:
-                self.doubts[i].append(
-                    f"its own fit wants {self.drift_ev[i]:+.1f} eV more than that of {name}, "
-                    f"beyond the {limit:.1f} eV that chemistry does in the simulated cells: the "
-                    "energy axis drifted (measure a foil with each spectrum, give it as reference)"
-                )
-            if i in moved:
-                self.doubts[i].append(
-                    f"it is {name} moved by {moved[i][0]:+.1f} eV with hardly a change of shape "
-                    f"({moved[i][1]:.1%}), which chemistry does not do in the simulated cells: the "
-                    "energy axis drifted (give the foil measured with it as reference)"
-                )
+        for one in np.unique(self.leader[~self.leads]):
+            behind = np.flatnonzero((self.leader == one) & ~self.leads)
+            own_ev, moved_ev, changed = self._beside_leader(one, behind)
+            name, rigid = self.treated.samples[one], self.misfits[FREE].rigid_per_ev
+            for k, i in enumerate(behind):
+                self.likely[i], self.width_ev[i] = self.likely[one], self.width_ev[one]
+                self.own_ev[i] = own_ev[k]
+                self.fixed[i] = self.fixed[one] and f"{name} ({self.fixed[one]})"
+                self.doubts[i] += [f"{name}: {why}" for why in self.doubts[one]]
+                if self.treated.fixed_by[i] != REFERENCE:
+                    self.drift_ev[i] = own_ev[k] - self.own_ev[one]
+                    self.doubts[i] += self._of_drift(i, name)
+                    far = abs(moved_ev[k]) >= align.LEAST_MOVE_EV
+                    if rigid and far and changed[k] < rigid * abs(moved_ev[k]):
+                        self.doubts[i].append(
+                            f"it is {name} moved by {moved_ev[k]:+.1f} eV with hardly a change of "
+                            f"shape ({changed[k]:.1%}), which chemistry does not do in the "
+                            "simulated cells: the energy axis drifted (give the foil measured with "
+                            "it as reference)"
+                        )
 
-    def _moved(self) -> dict[int, tuple[float, float]]:
-        """Spectra that are another one moved: number -> (by how much, what differs else)."""
-        rigid = self.misfits[FREE].rigid_per_ev
-        adrift = ~self.leads & np.array([by != REFERENCE for by in self.treated.fixed_by])
-        out: dict[int, tuple[float, float]] = {}
-        for one in np.unique(self.leader[adrift]) if rigid else ():
-            behind = np.flatnonzero(adrift & (self.leader == one))
-            at_ev = float(self.free.shifts_ev[np.argmax(self.likely[one])])
-            energy_ev, spectra = self.treated.energy_ev, self.treated.intensity
-            form = align.standard_form(energy_ev, spectra[[one]], self.entry, at_ev)[0]
-            found, misfit = align.relative(
-                energy_ev, spectra[behind], form, self.entry, self.bounds[0]
-            )
-            for i, by_ev, left in zip(behind, found - at_ev, misfit, strict=True):
-                if abs(by_ev) >= align.LEAST_MOVE_EV and left < rigid * abs(by_ev):
-                    out[int(i)] = -float(by_ev), float(left)
-        return out
+    def _beside_leader(self, one: int, behind: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
+        """Of spectra (k,) that follow one: own best shift, shift onto it, and what differs then.
+
+        Both are looked for near the shift that is taken, at the width of the leader.
+        """
+        taken = int(np.argmax(self.likely[one]))
+        at_ev = float(self.shifts_ev[taken])
+        ensemble = self.simulated.ensemble(self.treated.modality)
+        near = at_ev + (self.own_ev[one] - at_ev) + align.steps(FOLLOWED_EV, FOLLOWED_STEP_EV)
+        width = self.width_ev[[one]]
+        found = self._profile(behind, ensemble, near, width)
+        here = self._profile(behind, ensemble, np.array([at_ev]), width)
+        self.residual[behind] = np.sqrt(here.squared[:, 0])
+        self.nearest[behind, taken] = here.nearest[:, 0]
+        energy_ev, spectra = self.treated.energy_ev, self.treated.intensity
+        form = align.standard_form(energy_ev, spectra[[one]], self.entry, at_ev)[0]
+        around = at_ev + align.steps(FOLLOWED_EV, FOLLOWED_STEP_EV)
+        onto, changed = align.relative(energy_ev, spectra[behind], form, self.entry, around)
+        return near[found.best()], at_ev - onto, changed
+
+    def _of_drift(self, i: int, name: str) -> list[str]:
+        limit = self.misfits[FREE].drift_ev
+        if limit is None or abs(self.drift_ev[i]) <= limit:
+            return []
+        return [
+            f"its own fit wants {self.drift_ev[i]:+.1f} eV more than that of {name}, beyond the "
+            f"{limit:.1f} eV that chemistry does in the simulated cells: the energy axis drifted "
+            "(measure a foil with each spectrum, give it as reference)"
+        ]
 
     def placed(self) -> Placed:
         """What was found, with the doubts that the fits themselves raise."""
         taken = np.argmax(self.likely, axis=1)
-        shift, names = self.free.shifts_ev[taken], self.simulated.names(self.treated.modality)
-        bound = _at_bound(shift, self.width_ev, *self.bounds)
-        residual = np.sqrt(self.beside[self.rows, taken])
+        shift, names = self.shifts_ev[taken], self.simulated.names(self.treated.modality)
+        bounds = self.simulated.max_shift_ev, self.simulated.max_extra_fwhm_ev
+        bound = _at_bound(shift, self.width_ev, *bounds)
+        for i, squared in self.beside.items():
+            self.residual[i] = np.sqrt(squared[taken[i]])
         for i in self.rows:
-            self.doubts[i] += self._of_fit(i, float(shift[i]), float(residual[i]), bool(bound[i]))
+            self.doubts[i] += self._of_fit(i, float(shift[i]), bool(bound[i]))
         return Placed(
-            self.free.shifts_ev,
+            self.shifts_ev,
             self.likely,
             shift,
             self.drift_ev,
             self.width_ev,
             self.own_ev,
-            residual,
-            tuple(names[k] for k in self.free.nearest[self.rows, taken]),
+            self.residual,
+            tuple(names[k] for k in self.nearest[self.rows, taken]),
             tuple(self.treated.samples[one] for one in self.leader),
             tuple(self.fixed),
             bound,
             tuple(tuple(dict.fromkeys(found)) for found in self.doubts),
         )
 
-    def _of_fit(self, i: int, shift_ev: float, residual: float, at_bound: bool) -> list[str]:
+    def _of_fit(self, i: int, shift_ev: float, at_bound: bool) -> list[str]:
         out, limit = [], self.misfits[FREE].largest
-        if limit is not None and residual > limit:
+        if limit is not None and self.residual[i] > limit:
             out.append(
                 "it differs from the simulated spectrum it is laid beside by more than parents "
                 f"left out of the fit do ({limit:.0%}): see its residual"
@@ -257,7 +263,7 @@ class _Work:
                 "instrument width, or widen infer.max_*"
             )
         if not self.fixed[i]:
-            low, high = _range(self.free.shifts_ev, self.likely[i])
+            low, high = _range(self.shifts_ev, self.likely[i])
             out.append(
                 f"nothing fixes its energy axis: shifts from {low:+.1f} to {high:+.1f} eV fit "
                 "about equally well (give a reference, its composition, aligned_with or "

@@ -26,6 +26,7 @@ WORST = 3  # energies named where measured and simulated spectra disagree
 APART_EV = 1.0
 SPECTRUM = "spectrum"
 NOTHING_TOLD: Mapping[str, Sample] = MappingProxyType({})
+MANY = 200  # spectra, from which on each is predicted at fewer shifts
 MATCHED = [
     *("sample", "modality", "shift_ev", "shift_std_ev", "blur_fwhm_ev", "aligned_with"),
     *("fixed_by", "fitted_shift_ev", "drift_ev", "fitted_extra_fwhm_ev", "residual", "at_bound"),
@@ -157,7 +158,8 @@ def _rows(
     samples: Mapping[str, Sample],
 ) -> Rows:
     taken = place.standard_form(treated, placed, simulated)[:, None]
-    may_be = place.drawn(treated, placed, simulated, align.DRAWS, stream)
+    number = align.DRAWS if len(treated.samples) <= MANY else align.DRAWS_OF_MANY
+    may_be = place.drawn(treated, placed, simulated, number, stream)
     values = np.concatenate([taken.astype(np.float32), may_be], axis=1)
     lost = ~np.isfinite(values)
     if lost.any():  # a shift that leaves no edge in the window says nothing: take the one that does

@@ -139,11 +139,12 @@ def spectra_in(path: Path, told: Mapping[str, Any]) -> list[str | int]:
         return []
     try:
         found = files.entries(path, None, told.get("energy_column"))
-        files.read(path)  # one spectrum or counters by their names: that one is meant
     except SpectrumError:
-        return found if path.suffix.lower() in (".csv", ".json", ".txt", ".dat", ".xlsx") else []
-    except (OSError, ValueError):
-        return []
+        return []  # told when the file is read
+    try:
+        files.read(path)
+    except SpectrumError:  # it asks which one is meant: all are
+        return found
     return []
 
 

@@ -7,8 +7,8 @@ read without the run they come from.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,15 @@ from corefuse.core.errors import InputError
 from corefuse.core.files import read_netcdf, write_netcdf
 from corefuse.learn.augment import noisy_views, view_rng
 from corefuse.learn.matrix import energy_dim
-from corefuse.read.align import Misfit, misfit_of, profile, relative, rigidity
+from corefuse.read.align import (
+    Misfit,
+    misfit_of,
+    profile,
+    relative,
+    rigidity,
+    steps,
+    widths,
+)
 
 EVENNESS = 0.03  # weight of even shares against the composition
 TRIALS = 48  # structures of parents left out that are fitted for one modality's misfit,
@@ -52,18 +60,6 @@ class Simulated:
     misfits: dict[str, dict[str, Misfit]]
     max_shift_ev: float
     max_extra_fwhm_ev: float
-
-    def of(self, modalities: Iterable[str]) -> Simulated:
-        """The same of some modalities alone."""
-        wanted = set(modalities)
-        kept = {m: values for m, values in self.spectra.items() if m in wanted}
-        edges = {split_modality(m)[0].name for m in kept}
-        return replace(
-            self,
-            table={edge: entry for edge, entry in self.table.items() if edge in edges},
-            spectra=kept,
-            misfits={m: self.misfits[m] for m in kept},
-        )
 
     def entry(self, modality: str) -> EdgeEntry:
         """Axis and window of a modality's edge."""
@@ -249,7 +245,7 @@ def _pairs(
         members = spectra[groups == group][:PAIRED]
         for k, one in enumerate(members[:-1]):
             found = relative(
-                entry.grid.energies_ev, members[k + 1 :], one, entry, simulated.max_shift_ev
+                entry.grid.energies_ev, members[k + 1 :], one, entry, steps(simulated.max_shift_ev)
             )
             out += zip(*(part.tolist() for part in found), strict=True)
     return out
@@ -287,10 +283,8 @@ def _trial(
         views,
         ensemble,
         entry,
-        simulated.max_shift_ev,
-        simulated.max_extra_fwhm_ev,
-        TRIAL_STEP_EV,
-        TRIAL_WIDTHS,
+        steps(simulated.max_shift_ev, TRIAL_STEP_EV),
+        widths(simulated.max_extra_fwhm_ev, TRIAL_WIDTHS),
     )
     smallest, true = found.squared.min(axis=1), np.argmin(np.abs(found.shifts_ev))
     return found.squared[:, true] - smallest, smallest, found.shifts_ev[found.best()]
