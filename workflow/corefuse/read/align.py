@@ -157,7 +157,8 @@ def profile(
             width[better, s], nearest[better, s] = w, best[better]
     if not np.isfinite(squared).any(axis=1).all():
         raise SpectrumError(
-            f"no shift from {shifts_ev[0]:+g} to {shifts_ev[-1]:+g} eV leaves an edge in the window",
+            f"no shift from {shifts_ev[0]:+g} to {shifts_ev[-1]:+g} eV leaves an edge in its "
+            "window",
             "correct the axis, or raise infer.max_shift_ev",
         )
     return Profile(shifts_ev, squared, width, nearest)

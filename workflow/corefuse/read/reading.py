@@ -68,6 +68,8 @@ def read(
     """
     left_out = failed if failed is not None else None
     treated = treat(samples, simulated.table, simulated.max_shift_ev, left_out)
+    if not treated and left_out:
+        raise next(iter(left_out.faults.values()))
     treated = {m: t for m, t in treated.items() if m in simulated.spectra}
     by_name = {sample.name: sample for sample in samples}
     placed = {m: place.place(t, by_name, simulated) for m, t in treated.items()}
