@@ -19,7 +19,7 @@ FAINT = 0.1  # of the highest maximum above it: less is no edge
 CLIPPED_POINTS = 4  # equal and highest, side by side: a full detector
 NEGATIVE_SHARE, NEGATIVE_DEPTH = 0.2, 0.05  # of the window's points, of its maximum
 LARGEST_STEP = 2.5  # of ln(I0/It): of what comes before the edge a twelfth comes through above it
-LARGEST_LOGARITHM = 5.0  # of ln(I0/It): seven in a thousand, where dark counts and harmonics are
+LARGEST_LOGARITHM = 4.0  # of ln(I0/It): one in fifty, of which dark counts and harmonics are a part
 HOLE_EV, HOLE_STEPS = 1.5, 4.0  # a gap in the window that is no coarse step
 CLIPPED_SHARE = 0.03  # of the points around an edge that are exactly zero
 

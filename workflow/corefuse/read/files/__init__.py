@@ -194,6 +194,8 @@ def _told_part(part: Table) -> str:
     with suppress(SpectrumError):
         energy = columns.energies(part, ANYTHING)[0]
     there = energy[np.isfinite(energy)]
+    if not there.size:
+        return f"{part.title}, no energies" if part.title else "no energies"
     span = f"{there[0]:.6g} to {there[-1]:.6g}, {len(part.values)} points"
     return f"{part.title}, {span}" if part.title else span
 

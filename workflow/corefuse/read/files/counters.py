@@ -21,6 +21,7 @@ READY = (
 )
 PLAIN = ("intensity", "counts", "signal")
 LOGARITHMS = ("mu", "xmu", "mu_e", "mutrans", "mu01", "absorption", "absorbance")
+LARGEST_LOGARITHM = 20.0  # 1e-9 of the beam: mu of fluorescence in counts is larger
 # Detection modes of a sample entry -> roles of the columns they are in.
 OF_MODE = {
     "TEY": ("tey",),
@@ -126,11 +127,13 @@ def _as_named(table: Table, at: int | None, wanted: Wanted) -> Curve:
         divided = f"{_quoted(table, place)}/{_quoted(table, beam)}"
         doubt = f"{called} is raw counts beside {table.names[beam]}: set column: {divided}"
         return Curve(values, called, doubts=(doubt,))
-    return _checked(Curve(values, called, _quantity(called)))
+    return _checked(Curve(values, called, _quantity(called, values)))
 
 
-def _quantity(name: str) -> Quantity:
-    return "absorption" if columns.key(name) in LOGARITHMS else "unknown"
+def _quantity(name: str, values: np.ndarray) -> Quantity:
+    """Whether a column is a logarithm of counts: by its name, and small enough for one."""
+    small = np.nanmax(np.abs(values), initial=0.0) < LARGEST_LOGARITHM
+    return "absorption" if small and columns.key(name) in LOGARITHMS else "unknown"
 
 
 def _ready(table: Table, roles: Sequence[str | None], mode: str | None) -> Curve | None:
@@ -148,7 +151,8 @@ def _ready(table: Table, roles: Sequence[str | None], mode: str | None) -> Curve
         if len(found) == 1:
             own = table.names[found[0]]
             notes = (f"column {own!r}",) if len(called) > 1 else ()
-            return _checked(Curve(table.values[:, found[0]], own, _quantity(own), notes))
+            values = table.values[:, found[0]]
+            return _checked(Curve(values, own, _quantity(own, values), notes))
     return None
 
 
