@@ -177,6 +177,19 @@ def test_a_series_follows_its_reference_channel(library, sample, cell):
     assert "its reference channel onto that of first" in rows.notes["later1.5"]
 
 
+def test_a_series_aligned_with_a_sample_of_another_is_read_alone(library, sample, cell):
+    """Of the other one nothing but its energy constant is taken."""
+    first = sample("first", cell("NM31-4fu-d0-li100", 2.0), series="a", composition={"Li": 1.0})
+    mine = [
+        sample(name, cell(f"NC31-4fu-d0-{name}", 2.0), series="b", aligned_with="first")
+        for name in ("li075", "li025")
+    ]
+    rows = read(library, *mine, first, wanted=["li075", "li025"])
+    assert list(rows.index) == ["li075", "li025"]
+    assert rows.fixed_by.tolist() == ["first (its composition)"] * 2
+    assert rows.prediction["li075"] > rows.prediction["li025"]
+
+
 def test_a_change_of_charge_is_no_drift(library, sample, cell):
     names = ("li100", "li075", "li050", "li025")
     series = [

@@ -75,7 +75,7 @@ def read(
     placed = {m: place.place(t, by_name, simulated) for m, t in treated.items()}
     names = [n for n in (wanted if wanted is not None else by_name) if _was_read(n, treated)]
     answers = predict(names, treated, placed, simulated, library, confidence, by_name)
-    series = {s.series for s in samples if s.series}
+    series = {by_name[n].series for n in names} - {None}
     for one in series:
         members = [s for s in samples if s.series == one]
         mine = answers["sample"].isin([s.name for s in members])
