@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS := 1
 # They mostly wait for jobs of their own, so they run beside the others.
 SLOW_TESTS := tests/test_end_to_end.py tests/slurm
 
-.PHONY: fuzz help setup run demo ni-k reference reference-models reference-continue test lint doctor bench site docs slurm-profile lock clean
+.PHONY: fuzz help setup run demo ni-k ni-k-models reference reference-models reference-continue test lint doctor bench site docs slurm-profile lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -33,7 +33,7 @@ define run
 endef
 
 # Your own spectra, for every target that runs a config.
-RUNS := run demo ni-k reference reference-models
+RUNS := run demo ni-k ni-k-models reference reference-models
 in_folder = $(if $(DATA),env COREFUSE_DATA=$(DATA))
 samples = $(if $(SAMPLES),--config 'infer={"samples_file": "$(SAMPLES)"}')
 ifneq ($(filter command,$(origin SAMPLES) $(origin DATA)),)
@@ -53,6 +53,9 @@ demo: setup ## the main job end to end on config/config.yaml, with the report at
 ni-k: setup ## Li content of measured Ni K spectra, yours with SAMPLES=my.yaml DATA=folder
 	$(call run,$(in_folder),--configfile config/ni_k.yaml $(samples))
 	@echo "Report: $(CURDIR)/results/ni_k/report.html"
+
+ni-k-models: ni-k ## put the models of that run where `corefuse read` finds them
+	@python -m corefuse.learn.ship config/ni_k.yaml resources/ni_k/models all
 
 reference: setup ## train on the stored cells of the reference library, with a report
 	$(call run,$(in_folder),--configfile config/reference.yaml $(samples))

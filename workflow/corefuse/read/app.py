@@ -191,8 +191,8 @@ def _short(fault: InputError) -> str:
 
 def run(options: argparse.Namespace) -> int:
     """Serve the page until it is interrupted."""
-    folder = command.models_folder(options.models)
-    simulated, library = load_simulated(folder / "simulated.nc"), Library.of_folder(folder)
+    folder = command.models_folders(options.models)[0]
+    simulated, library = load_simulated(folder / command.BESIDE), Library.of_folder(folder)
     pn.config.notifications = False
     pn.serve(
         lambda: Page(simulated, library, options.confidence).view(),

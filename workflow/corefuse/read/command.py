@@ -9,6 +9,7 @@ from pathlib import Path
 
 from corefuse.config import Image, Sample
 from corefuse.core import files, places
+from corefuse.core.edges import modality_id
 from corefuse.core.errors import InputError
 from corefuse.read import image, reading, request
 from corefuse.read.infer import Library
@@ -19,6 +20,8 @@ from corefuse.read.treated import Failed
 from corefuse.report import reading_page as page
 from corefuse.report import terminal
 
+BESIDE = "simulated.nc"  # simulated spectra, beside the models that were trained on them
+SHIPPED = tuple(map(places.own, ("resources/models", "resources/ni_k/models")))
 OPTIONS = (
     *("edge", "technique", "column", "energy_column", "reference_column", "scan", "group"),
     *("signal", "background", "energy_offset_ev", "axis_uncertainty_ev", "mode"),
@@ -37,9 +40,8 @@ def run(options: argparse.Namespace) -> int:
         fix = "give a level such as 0.8"
         raise InputError("corefuse read", "--confidence", f"{options.confidence:g}", fix)
     paths = [Path(name) for name in options.files]
-    folder = models_folder(options.models)
-    simulated, library = load_simulated(folder / "simulated.nc"), Library.of_folder(folder)
-    asked = _asked(paths, options, simulated)
+    folder, simulated, asked = _suitable(paths, options)
+    library = Library.of_folder(folder)
     found, failed = read_samples(asked.samples, simulated, library, options.confidence)
     maps = {i.name: _image(i, simulated, library, options.confidence) for i in asked.images}
     out = Path(options.out)
@@ -72,22 +74,49 @@ def read_samples(
     return found, failed
 
 
-def models_folder(named: str | None) -> Path:
-    """The folder of the models: as named, else those that come with corefuse.
+def models_folders(named: str | None) -> list[Path]:
+    """Folders with models: the one that is named, else those that come with corefuse.
 
     Raises
     ------
     InputError
         There are no models there.
     """
-    folder = Path(named or places.own("resources/models"))
-    if (folder / "simulated.nc").exists():
-        return folder
-    for inside in (folder / "models", *sorted(folder.glob("*"))):
-        if (inside / "simulated.nc").exists():
-            return inside
-    fix = "give --models results/<name>/models of a finished run (`make ni-k` makes one in minutes)"
-    raise InputError(folder, "--models", "no models with simulated.nc are there", fix)
+    places_of = [Path(named), Path(named) / "models"] if named else map(Path, SHIPPED)
+    found = [folder for folder in places_of if (folder / BESIDE).exists()]
+    if not found:
+        fix = "give the models of a finished run: --models results/<name>/models"
+        problem = f"no models with {BESIDE} are there"
+        raise InputError(named or "resources", "--models", problem, fix)
+    return found
+
+
+def _suitable(
+    paths: Sequence[Path], options: argparse.Namespace
+) -> tuple[Path, Simulated, request.Asked]:
+    """The first models that read what is asked for.
+
+    Raises
+    ------
+    InputError
+        None do: why not the first ones.
+    """
+    faults = []
+    for folder in models_folders(options.models):
+        simulated = load_simulated(folder / BESIDE)
+        try:
+            asked = _asked(paths, options, simulated)
+        except InputError as fault:
+            faults.append(fault)
+            continue
+        spectra = [m for s in asked.samples for m in s.spectra]
+        named = {modality_id(m.edge, m.technique) for m in spectra}
+        named |= {modality_id(edge, "EELS") for one in asked.images for edge in one.edges}
+        if named & set(simulated.spectra):
+            return folder, simulated, asked
+        fix = f"these read {', '.join(simulated.spectra)}; give other --models"
+        faults.append(InputError(folder, "--models", f"no model of {', '.join(named)}", fix))
+    raise faults[0]
 
 
 def write(out: Path, found: Reading, simulated: Simulated, library: Library, models: Path) -> None:
