@@ -5,10 +5,11 @@ from synthetic import MODALITIES, NI_L, O_K
 
 from corefuse.config import Train
 from corefuse.learn.attributions import attributions, shap_values
-from corefuse.learn.boosting import Samples, fit_boosted
+from corefuse.learn.boosting import fit_boosted
 from corefuse.learn.matrix import grids_of, matrix
 from corefuse.learn.models import Model, load_model, save_model
 from corefuse.learn.train import train_target
+from corefuse.learn.tuning import Samples
 
 DATA = synthetic.build()
 SETTINGS = Train(outer_folds=2, inner_folds=2, trials=2, max_trees=30, bootstrap=100)

@@ -10,18 +10,15 @@ from synthetic import MN_L, MODALITIES, NI_L, O_K, SUBSETS
 from corefuse.config import Train
 from corefuse.core.errors import InputError
 from corefuse.learn.boosting import (
-    Samples,
-    Trial,
-    _best,
     boosted_constant,
     fit_boosted,
     fit_constant,
     fit_jia,
-    tune,
 )
 from corefuse.learn.matrix import grids_of, matrix
 from corefuse.learn.splits import grouped_folds
 from corefuse.learn.train import METRIC_COLUMNS, OUT_OF_FOLD_COLUMNS, cross_predict, train_target
+from corefuse.learn.tuning import Samples, Trial, _best, tune
 
 SETTINGS = Train(outer_folds=3, inner_folds=2, trials=2, max_trees=25, bootstrap=100)
 DATA = synthetic.build()

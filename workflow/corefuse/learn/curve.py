@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from corefuse.learn.boosting import Samples
 from corefuse.learn.splits import Fold
+from corefuse.learn.tuning import Samples
 
 SHARES = (0.25, 0.5, 0.75)  # of the parents of a training fold; the whole is the score itself
 CURVE_COLUMNS = ["share", "n_parents", "metric", "value", "ci_low", "ci_high"]

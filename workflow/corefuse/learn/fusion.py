@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
 from corefuse.core.targets import TARGET_TABLE
-from corefuse.learn.boosting import FIRST_TRIAL, FIXED, OBJECTIVES
 from corefuse.learn.scores import paired_gain
 from corefuse.learn.splits import grouped_folds
+from corefuse.learn.tuning import FIRST_TRIAL, FIXED, OBJECTIVES
 
 GAIN_COLUMNS = ["target", "subset", "best_single", "metric", "value", "single", "gain"]
 NEXT_COLUMNS = ["target", "measured", "next", "metric", "value", "gain"]

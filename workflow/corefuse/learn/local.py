@@ -22,10 +22,11 @@ from corefuse.config import Spectra, Train
 from corefuse.core.edge_table import EdgeTable
 from corefuse.core.edges import split_modality
 from corefuse.core.files import read_netcdf
-from corefuse.learn.boosting import Samples, fit_boosted, fit_constant
+from corefuse.learn.boosting import fit_boosted, fit_constant
 from corefuse.learn.matrix import energy_dim, grids_of
 from corefuse.learn.scores import score
 from corefuse.learn.splits import grouped_folds
+from corefuse.learn.tuning import Samples
 from corefuse.spectra import process
 from corefuse.spectra.calibration import Calibration
 from corefuse.structures import environment

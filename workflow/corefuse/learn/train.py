@@ -23,7 +23,6 @@ from corefuse.core.spectrum import EnergyGrid
 from corefuse.core.targets import TARGET_TABLE
 from corefuse.learn.boosting import (
     Boosted,
-    Samples,
     boosted_constant,
     fit_boosted,
     fit_constant,
@@ -37,6 +36,7 @@ from corefuse.learn.matrix import grids_of, matrix
 from corefuse.learn.models import Card, Model, Score, versions
 from corefuse.learn.scores import kind_of, score
 from corefuse.learn.splits import Fold, grouped_folds
+from corefuse.learn.tuning import Samples
 
 METRIC_COLUMNS = [
     "target",
