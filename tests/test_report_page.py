@@ -2,12 +2,20 @@
 
 import json
 import shutil
+import subprocess
+import sys
 import time
 
+import numpy as np
+import pandas as pd
 import pytest
 import toy
+import xarray as xr
 
+from corefuse.core.targets import TARGET_TABLE
 from corefuse.report import escaping
+
+TARGETS = [name for name, entry in TARGET_TABLE.items() if entry.kind == "regression"]
 
 SCRIPT = "</script><script>document.title='PWNED'</script>"
 TITLE = f"{SCRIPT} Li$_{{x}}$NiO$_2$ `a <javascript:alert(1)>`_ **b** |c| {{wildcard}}"
@@ -94,3 +102,126 @@ def test_text_of_users_runs_nothing_in_the_report(hostile, browser):
     assert "Li$_{x}$NiO$_2$" in shown
     results = browser.execute_script("return Object.keys(results).length")
     assert results > 10
+
+
+SPECTRA, STRUCTURES = 458, 5000
+SNAKEFILE = """
+import sys
+sys.path.insert(0, {workflow!r})
+from pathlib import Path
+from corefuse.report import escaping
+escaping.install()
+config["rst_title"], config["name"] = escaping.rst("large"), "large"
+report: {workflow!r} + "/report/workflow.rst"
+MADE = sorted(p.name for p in Path("made").iterdir())
+CAPTION = {workflow!r} + "/report/inference.rst"
+def shown(name):
+    labels = {{"result": name}}
+    return report(f"shown/{{name}}", caption=CAPTION, category=name[:4], labels=labels)
+rule all:
+    input:
+        [shown(name) for name in MADE],
+rule show:
+    output:
+        [shown(name) for name in MADE],
+    params:
+        confidence=0.9,
+        samples={samples!r},
+    shell:
+        "cp made/* shown/"
+"""
+
+
+def answers(number):
+    """What is read in one sample, as the tables hold it."""
+    from corefuse.read.infer import COLUMNS
+
+    rows = []
+    for target in TARGETS:
+        row = dict.fromkeys(COLUMNS, 0.123456)
+        row |= {"target": target, "kind": "regression", "verdict": "uncertain", "subset": "all"}
+        rows.append(row | {"note": f"sample {number}: " + "the reason of a doubt " * 8})
+    return pd.DataFrame(rows)
+
+
+def make_large(folder):
+    """Figures and tables of 458 spectra and 5,000 structures, by the functions of the report."""
+    from corefuse.report import figures, tables
+    from corefuse.structures.build import COLUMNS
+
+    energy = np.linspace(500, 560, 300)
+    rng = np.random.default_rng(0)
+    modalities = ["O_K-XAS", "O_K-EELS"]
+    data = {m: ("energy_O_K", rng.random(300)) for m in modalities}
+    one = xr.Dataset(data, {"energy_O_K": energy})
+    names = [f"NMC622-10fu-d{i}-li100-pristine" for i in range(STRUCTURES)]
+    index = pd.DataFrame(dict.fromkeys(COLUMNS, 1.2345678), range(STRUCTURES)).assign(
+        structure_id=names,
+        x_li=rng.random(STRUCTURES),
+        host_id=[f"h{i // 2}" for i in range(STRUCTURES)],
+        defect_class=["pristine", "vacancy"] * (STRUCTURES // 2),
+    )
+    spectra = dict.fromkeys(names, one)
+    figures.save(
+        figures.spectra_by_lithium(spectra, index, modalities), [folder / "lithium.svg"], 150
+    )
+    figures.save(
+        figures.spectra_by_defect(spectra, index, modalities), [folder / "defect.svg"], 150
+    )
+    truth = rng.random(STRUCTURES)
+    predictions = pd.concat(
+        pd.DataFrame(
+            {"modalities": "all", "target": target, "model": "xgboost", "structure_id": names}
+            | {"truth": truth, "prediction": truth + 0.1}
+        )
+        for target in TARGETS
+    )
+    figures.save(figures.parity(predictions, "all"), [folder / "parity.svg"], 150)
+    for i in range(60):
+        card = figures.inference_card(answers(i), f"sample{i}", {})
+        figures.save(card, [folder / f"card{i:03d}.svg"], 150)
+    runs = pd.DataFrame({f"setting{k}": ["a value of a run"] * 2 * STRUCTURES for k in range(20)})
+    for name, table in {
+        "structures": index,
+        "simulations": runs,
+        "inference": pd.concat(answers(i) for i in range(SPECTRA)),
+    }.items():
+        tables.write(folder / f"{name}.html", table, name)
+
+
+@pytest.fixture(scope="module")
+def large(root, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("large")
+    (folder / "made").mkdir()
+    make_large(folder / "made")
+    samples = json.dumps([{"name": f"s{i}", "file": "a" * 200} for i in range(SPECTRA)])
+    samples = samples.replace("{", "(").replace("}", ")")
+    text = SNAKEFILE.format(workflow=str(root / "workflow"), samples=samples)
+    (folder / "Snakefile").write_text(text)
+    for more in ([], ["--report", "report.html"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "snakemake", "--cores", "1", *more],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            env=toy.environment(),
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+    return folder / "report.html"
+
+
+def test_458_spectra_and_5000_structures_make_a_report_of_20_mb(large):
+    """It had 55 MB with 150 spectra: every caption held all samples, every curve was drawn."""
+    sizes = {p.name: p.stat().st_size for p in (large.parent / "made").iterdir()}
+    assert large.stat().st_size < 20e6, sizes
+
+
+def test_a_large_report_opens_in_a_browser(large, browser):
+    browser.set_page_load_timeout(120)
+    browser.get(f"file://{large}")
+    shown = browser.execute_script("return document.getElementById('app').innerText")
+    assert "large" in shown
+    assert browser.execute_script("return Object.keys(results).length") == 66
+    longest = "return Math.max(...Object.values(results).map(r => r.caption.length))"
+    assert browser.execute_script(longest) < 3000

@@ -203,8 +203,10 @@ def marked(path, caption, category, result):
     )
 
 
-def figure(name, caption, category, result):
-    """The SVG of a figure, marked for the report."""
+def figure(name, caption, category, result, embedded=True):
+    """The SVG of a figure, marked for the report unless there are too many of its kind."""
+    if not embedded:
+        return P(f"figures/{name}.svg")
     return marked(f"figures/{name}.svg", caption, category, result)
 
 

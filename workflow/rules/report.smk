@@ -12,6 +12,7 @@ MEASURED_PAIRS = {
         cfg.modality_id(m.edge, m.technique) for s in unit for m in s.spectra
     )
 }
+MOST_EMBEDDED = 60  # figures of one kind in report.html; all are in figures/
 CARDS = [*HELD_OUT, *(name for name in UNITS if name not in SERIES)]
 COMPOSITIONS = cfg.canonical({s.name: s.composition for s in MEASURED.values() if s.composition})
 SERIES_PLACES = cfg.canonical(
@@ -150,7 +151,10 @@ rule figures_inference:
         tables=[P(f"inference/{s}.csv") for s in CARDS],
         index=P("structures/index.csv"),
     output:
-        svg=[figure(f"inference_{s}", "inference", "Inference", s) for s in CARDS],
+        svg=[
+            figure(f"inference_{s}", "inference", "Inference", s, embedded=i < MOST_EMBEDDED)
+            for i, s in enumerate(CARDS)
+        ],
         png=[P(f"figures/inference_{s}.png") for s in CARDS],
     log:
         P.log("figures_inference"),
@@ -174,8 +178,8 @@ rule figures_measured:
         simulated=P("models/simulated.nc"),
     output:
         svg=[
-            figure(f"measured_{pair}", "measured", "Spectra", shown)
-            for pair, shown in MEASURED_PAIRS.items()
+            figure(f"measured_{pair}", "measured", "Spectra", shown, embedded=i < MOST_EMBEDDED)
+            for i, (pair, shown) in enumerate(MEASURED_PAIRS.items())
         ],
         png=[P(f"figures/measured_{pair}.png") for pair in MEASURED_PAIRS],
         table=table("measured", "measured", "Spectra", "measured beside simulated"),

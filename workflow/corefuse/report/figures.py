@@ -29,6 +29,9 @@ DEFECT_COLOURS = {
 }
 MODEL_COLOURS = {"xgboost": BLUE, "jia2026": ORANGE, "baseline": GREY}
 SCORE = {"regression": "rmse", "class": "brier"}
+MOST_LINES = 60  # spectra drawn over each other in a panel
+MOST_LABELS = 12
+MOST_POINTS = 400  # as vectors; more are drawn as pixels
 L_NAMES = "spd"
 STYLE = {"fontsize": 8}
 
@@ -58,12 +61,14 @@ def spectra_by_lithium(
 ) -> Figure:
     """Site-averaged spectra of the pristine structures, coloured by Li content."""
     rows = index[(index.defect_class == "pristine") & index.structure_id.isin(spectra)]
+    shown = sorted(rows.x_li.round(3).unique())
+    rows = _some(rows.sort_values("x_li"))
     figure, axes = _panels(modalities)
     colour = colormaps["viridis"]
-    for row in rows.sort_values("x_li").itertuples():
+    for row in rows.itertuples():
         for ax, modality in zip(axes, modalities, strict=True):
             _draw(ax, spectra[row.structure_id], modality, colour(0.95 * row.x_li))
-    shown = sorted(rows.x_li.round(3).unique())
+    shown = shown if len(shown) <= MOST_LABELS else [shown[0], shown[len(shown) // 2], shown[-1]]
     handles = [Line2D([], [], color=colour(0.95 * x), label=f"x(Li) = {x:g}") for x in shown]
     _finish(figure, axes, handles)
     return figure
@@ -79,12 +84,12 @@ def spectra_by_defect(
     rows = index[index.structure_id.isin(spectra)]
     figure, axes = _panels(modalities)
     found = set()
-    for _, of_host in rows.groupby("host_id"):
-        pristine = of_host[of_host.defect_class == "pristine"]
-        if pristine.empty:
-            continue
-        reference = spectra[pristine.structure_id.iloc[0]]
-        for row in of_host[of_host.defect_class != "pristine"].itertuples():
+    pristine = rows[rows.defect_class == "pristine"].drop_duplicates("host_id")
+    host_of = dict(zip(pristine.host_id, pristine.structure_id, strict=True))
+    defective = rows[(rows.defect_class != "pristine") & rows.host_id.isin(host_of)]
+    for _, of_class in defective.groupby("defect_class"):
+        for row in _some(of_class).itertuples():
+            reference = spectra[host_of[row.host_id]]
             found.add(row.defect_class)
             for ax, modality in zip(axes, modalities, strict=True):
                 change = spectra[row.structure_id][modality] - reference[modality]
@@ -105,6 +110,13 @@ def spectra_by_defect(
     return figure
 
 
+def _some(rows: pd.DataFrame) -> pd.DataFrame:
+    """At most ``MOST_LINES`` rows, evenly: more lines lie over each other and fill the report."""
+    if len(rows) <= MOST_LINES:
+        return rows
+    return rows.iloc[np.linspace(0, len(rows) - 1, MOST_LINES).round().astype(int)]
+
+
 def parity(predictions: pd.DataFrame, subset: str) -> Figure:
     """Out-of-fold prediction against truth, one panel per target, one point per structure.
 
@@ -120,7 +132,11 @@ def parity(predictions: pd.DataFrame, subset: str) -> Figure:
         mean = rows.groupby("structure_id")[["truth", "prediction"]].mean()
         spread = rows.groupby("structure_id").prediction.std().fillna(0)
         colour = MODEL_COLOURS["xgboost" if learned else "baseline"]
-        ax.errorbar(mean.truth, mean.prediction, spread, fmt="o", ms=3.5, color=colour, lw=0.8)
+        drawn = ax.errorbar(
+            mean.truth, mean.prediction, spread, fmt="o", ms=3.5, color=colour, lw=0.8
+        )
+        for artist in drawn.get_children():
+            artist.set_rasterized(len(mean) > MOST_POINTS)
         if TARGET_TABLE[target].kind == "class":
             ax.set(xlim=(-0.3, 1.3), ylim=(-0.05, 1.05), xticks=[0, 1], xticklabels=["no", "yes"])
             ax.axhline(0.5, color=GREY, lw=0.8, ls=":")

@@ -16,6 +16,7 @@ th,td{padding:.3em .7em;border-bottom:1px solid #ddd;white-space:pre;vertical-al
 tr:hover td{background:#f8fafc}h1{font-size:1.15em}p{max-width:50em}"""
 
 
+MOST_ROWS = 2000  # a browser scrolls them, and the report stays small
 LOG_LINES = 8
 
 
@@ -27,8 +28,10 @@ def end_of(log: str | Path) -> str:
 
 
 def write(path: str | Path, table: pd.DataFrame, title: str, note: str = "") -> None:
-    """One table as an HTML page; an empty table says so in words."""
-    body = _html(table) if len(table) else "<p>None.</p>"
+    """One table as an HTML page; an empty table says so in words, a long one how much it leaves."""
+    body = _html(table.head(MOST_ROWS)) if len(table) else "<p>None.</p>"
+    if len(table) > MOST_ROWS:
+        note = f"{note} The first {MOST_ROWS} of {len(table)} rows; all are in the run's files."
     with atomic(path) as partial:
         partial.write_text(
             f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
