@@ -13,7 +13,9 @@ from pathlib import Path
 # Scripts run in processes of their own, on this machine or another, and find it by PYTHONPATH.
 HERE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
 IN_A_CLONE = (HERE / "corefuse").is_dir()
-SNAKEFILE = str(HERE / "Snakefile") if IN_A_CLONE else workflow.main_snakefile
+SNAKEFILE = HERE / "Snakefile" if IN_A_CLONE else Path(workflow.main_snakefile)
+if SNAKEFILE.is_relative_to(Path.cwd()):  # a clone that is moved keeps its report
+    SNAKEFILE = SNAKEFILE.relative_to(Path.cwd())
 if IN_A_CLONE:
     sys.path.insert(0, str(HERE))
     os.environ.update(PYTHONPATH=str(HERE))

@@ -322,7 +322,7 @@ rule report_html:
         "../../envs/analysis.yaml"
     params:
         config=lambda w: P("config.yaml"),
-        snakefile=SNAKEFILE,
+        snakefile=str(SNAKEFILE),
     shell:
         "python -m snakemake results --snakefile {params.snakefile} --cores 1 --nolock"
         " --configfile {params.config}"
