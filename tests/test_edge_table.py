@@ -1,6 +1,7 @@
-import json
+import ast
 
 import numpy as np
+import pandas as pd
 import pytest
 import xraydb
 import yaml
@@ -92,17 +93,19 @@ CORRECTED = {"energy_scale": 1.029, "energy_offset_ev": -5.2}
         ("Co L2,3", "eels_si_doped_nmc/TM_Ni_edge.msa", CORRECTED),
         ("Ni L2,3", "eels_si_doped_nmc/TM_Co_edge.msa", CORRECTED),
         ("Mn K", "tm_k_references/MnO2_rt_01.xdi", {}),
-        ("Ni K", "ni_k_nmc/nmc_exp_xas.json", {}),
+        ("Ni K", "rfxas/experiment.csv", {}),
     ],
 )
 def test_the_measured_references_are_read_from_the_files_they_name(
     shared, tmp_path, table, edge, file, axis
 ):
     path = shared / "experimental" / file
-    if path.suffix == ".json":
-        intensity = json.loads(path.read_text())["intensity"]["0"]
+    if path.parent.name == "rfxas":  # a table of compounds, each spectrum in one of its cells
+        rows = pd.read_csv(path).set_index(["absorbing_species", "formula"])
+        row = rows.loc[("Ni", "LiNiO2")]
+        spectrum = [ast.literal_eval(row[c]) for c in ("x_axis_energy", "interp_spectrum")]
         path = tmp_path / "spectrum.csv"
-        np.savetxt(path, np.c_[np.linspace(8330, 8370, 100), intensity], delimiter=",")
+        np.savetxt(path, np.transpose(spectrum), delimiter=",")
     measured = MeasuredSpectrum(edge=edge, technique="EELS", file=str(path), **axis)
     spectrum = prepare(read(measured, table), table[edge])
     reference = table[edge].reference

@@ -36,6 +36,7 @@ class MeasuredShift(Section):
 
     ``simulated_ev`` is that of total energies with a full core hole (of the initial state where the
     ``response`` is one), ``valence_change`` that of the mean formal valence of the metals.
+    ``feature`` is that of the edge's reference unless it is named.
     """
 
     between: tuple[str, str]
@@ -43,6 +44,7 @@ class MeasuredShift(Section):
     measured_std_ev: float = Field(gt=0)
     simulated_ev: float
     valence_change: float
+    feature: Feature | None = None
     source: str = Field(min_length=10)
 
 

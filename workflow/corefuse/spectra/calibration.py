@@ -211,17 +211,15 @@ def calibrate_all(
 
 
 def mean_valences(index: pd.DataFrame) -> dict[str, float | None]:
-    """Structure id -> mean formal valence of its metals: what Li+ and O2- leave to them.
+    """Structure id -> mean formal valence of its metals, of which Ni alone counts above 3+.
 
-    Nothing for structures of the user whose oxygen vacancies are not known, or that hold other
-    ions than layered LiMO2.
+    What Li+ and O2- leave, less Mn4+ and Co3+, is that of Ni. Nothing for structures of the user,
+    whose oxygen vacancies and other ions are not known.
     """
-    oxygen = 2.0 - index.v_o_fraction
-    layered = [f"x_{m.lower()}" for m in METALS]
-    metals = index[layered].sum(axis=1)
-    others = [name for name in index if name.startswith("x_") and name not in (*layered, "x_li")]
-    is_layered = (metals > 0) & (index[others].fillna(0.0) == 0.0).all(axis=1)
-    valences = ((2 * oxygen - index.x_li) / metals).where(is_layered)
+    metals = sum(index[f"x_{m.lower()}"] for m in METALS)
+    of_nickel = 2 * (2.0 - index.v_o_fraction) - index.x_li - 4 * index.x_mn - 3 * index.x_co
+    excess = (of_nickel - 3 * index.x_ni).clip(lower=0.0, upper=index.x_ni)
+    valences = (3.0 + excess / metals).where(metals > 0)
     return {
         name: float(v) if pd.notna(v) else None
         for name, v in zip(index.structure_id, valences, strict=True)
