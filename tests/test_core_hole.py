@@ -54,20 +54,11 @@ def test_a_hole_pulls_the_empty_states_down(stored, cell):
 
 
 @pytest.mark.parametrize("cell", ["LiCoO2", "NMC211"])
-def test_no_hole_is_the_same_by_either_road(stored, cell):
+def test_the_ground_state_without_a_hole_is_the_same_in_both_engines(stored, cell):
     """The ground state that core holes start from has the moments of the initial-state run."""
     alone, kept = stored[f"{cell}-none"], stored[f"{cell}-half"]
     difference = alone["atom_moment_mub"].values - kept["atom_moment_mub"].values
     assert np.abs(difference).max() < 0.05
-
-
-# docs/core_holes.md
-OVERLAPS = {
-    (0.8, "NMC211"): (0.963, 0.951, 0.935),
-    (2.35, "NMC211"): (0.973, 0.960, 0.944),
-    (0.8, "LiCoO2"): (0.889, 0.923, 0.932),
-    (2.35, "LiCoO2"): (0.956, 0.956, 0.949),
-}
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +72,12 @@ def beside_the_measurement(root, shared):
     return found.set_index(["gaussian_fwhm_ev", "cell", "core hole"])["overlap"].sort_index()
 
 
-@pytest.mark.parametrize("gaussian_fwhm_ev, cell", OVERLAPS)
-def test_overlaps_with_the_measured_edge(beside_the_measurement, gaussian_fwhm_ev, cell):
-    found = [beside_the_measurement[gaussian_fwhm_ev, cell, hole] for hole in HOLES]
-    assert found == pytest.approx(OVERLAPS[gaussian_fwhm_ev, cell], abs=0.004)
+def test_a_full_hole_helps_the_narrow_pre_edge_of_licoo2(beside_the_measurement):
+    """docs/core_holes.md: at high resolution, and hardly when all is broad."""
+    narrow, broad = (beside_the_measurement[fwhm, "LiCoO2"] for fwhm in (0.8, 2.35))
+    assert narrow["full"] > narrow["half"] > narrow["none"]
+    assert (broad > narrow).all()
+    assert broad.max() - broad.min() < narrow.max() - narrow.min()
 
 
 def test_no_hole_is_the_nearest_to_an_nmc_and_the_default(beside_the_measurement):

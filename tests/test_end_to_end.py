@@ -139,14 +139,14 @@ def test_every_file_of_the_contract_is_there(results):
 
 
 def test_every_simulation_says_how_it_went(results):
-    paths = list(results.glob("raw/*/*.nc"))
-    assert len(paths) == 18
-    for path in paths:
-        raw = files.read_netcdf(path)
-        assert raw.attrs["status"] in ("ok", "failed")
-        assert raw.attrs["engine"] == path.parent.name
-        assert raw.attrs["cpu_seconds"] > 0
-        assert raw.attrs["status"] == "ok" or raw.attrs["reason"]
+    """A failed run is a result, too, but nearly all of these small cells converge."""
+    raws = {path: files.read_netcdf(path).attrs for path in results.glob("raw/*/*.nc")}
+    assert len(raws) == 18
+    assert sum(attrs["status"] == "ok" for attrs in raws.values()) >= 16
+    for path, attrs in raws.items():
+        assert attrs["engine"] == path.parent.name
+        assert attrs["cpu_seconds"] > 0
+        assert attrs["status"] == "ok" or attrs["reason"]
 
 
 def test_spectra_have_unit_area_and_absent_elements_none(results):
@@ -175,7 +175,9 @@ def test_held_out_parents_are_read_and_never_trained_on(results):
     read = pd.read_csv(results / "inference" / f"{HELD_OUT}.csv")
     assert set(read.target) == set(TINY["train"]["targets"])
     assert (read.subset == "all").all()
-    assert read.verdict.isin(["ok", "uncertain", "out_of_domain"]).all()
+    bounded = read.dropna(subset=["low", "high"])
+    assert len(bounded)
+    assert (bounded.low <= bounded.prediction).all() and (bounded.prediction <= bounded.high).all()
 
 
 def test_a_measured_edge_is_read_with_the_model_for_it_alone(shared, results, capsys):

@@ -75,29 +75,27 @@ def test_the_continuum_goes_from_measured_and_simulated_edges_alike(measured, si
 
 
 def test_multiplets_win_the_branching_that_tells_the_valence(table):
-    """One electron does not know it: its share of L3 hardly goes with the measured one."""
+    """Only comparisons: the size of a difference was seen on these files."""
     found = mn_references.summary(table).set_index("spectrum")
     multiplet, gpaw = found.loc["multiplet"], found.loc["gpaw"]
-    assert multiplet.l3_share_error < 0.8 * gpaw.l3_share_error, found
+    assert multiplet.l3_share_error < gpaw.l3_share_error, found
     assert multiplet.l2_minus_l3_error_ev < gpaw.l2_minus_l3_error_ev, found
-    assert multiplet.l3_share_correlation > 0.8, found
-    assert gpaw.l3_share_correlation < 0.5, found
+    assert multiplet.l3_share_correlation > gpaw.l3_share_correlation, found
 
 
 def test_multiplets_win_the_overlap_of_every_file(table):
     by_engine = table.pivot(index="file", columns="spectrum", values="overlap")
     gain = by_engine["multiplet"] - by_engine["gpaw"]
-    assert gain.min() > 0.005, by_engine
-    assert gain[gain.index.str.endswith("_MnO")].min() > 0.03, by_engine
-    assert gain.mean() > 0.02, by_engine
+    assert gain.min() > 0, by_engine
+    sharp = gain.index.str.endswith("_MnO")
+    assert gain[sharp].min() > gain[~sharp].max(), by_engine
 
 
 def test_a_high_overlap_proves_little(table):
-    """Two humps without structure reach 0.94 for broad edges, and fail for MnO's sharp one."""
+    """Two humps without structure do well for broad edges, and less so for MnO's sharp one."""
     control = table[table.spectrum == mn_references.HUMPS].set_index("file").overlap
     sharp = control.index.str.endswith("_MnO")
-    assert control[~sharp].min() > 0.94
-    assert control[sharp].max() < 0.95
+    assert control[~sharp].min() > control[sharp].max()
 
 
 def test_multiplet_l3_shares_follow_the_measured_order(simulated):
