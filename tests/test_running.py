@@ -89,7 +89,7 @@ def test_make_run_goes_on_after_a_kill(root, tmp_path):
     run = make(tmp_path, f"TARGETS={target}", TOY_HANG="yes")
     try:
         end = time.monotonic() + 180
-        while sum(line.startswith("start simulate") for line in project.journal()) < 2:
+        while sum(line.startswith("start simulate ") for line in project.journal()) < 2:
             assert run.poll() is None and time.monotonic() < end
             time.sleep(0.1)
         beside = project.run(target, "--configfile", "toy.yaml", "--cores", "1")
@@ -125,7 +125,7 @@ def test_plain_snakemake_after_a_kill_names_make_run(root, tmp_path):
     )
     try:
         end = time.monotonic() + 180
-        while sum(line.startswith("start simulate") for line in project.journal()) < 2:
+        while sum(line.startswith("start simulate ") for line in project.journal()) < 2:
             assert run.poll() is None and time.monotonic() < end
             time.sleep(0.1)
     finally:
