@@ -631,6 +631,16 @@ def test_of_several_signals_the_one_at_the_edge_and_never_the_x_rays(tmp_path):
         files.read(file)
 
 
+def test_a_line_profile_is_no_spectrum(tmp_path):
+    from hyperspy.api import signals as hs
+
+    profile = hs.Signal1D(np.arange(50.0))
+    profile.axes_manager[0].units = "nm"
+    profile.save(tmp_path / "a.hspy")
+    with pytest.raises(SpectrumError, match="holds no energy-loss spectrum"):
+        read(tmp_path / "a.hspy")
+
+
 def test_a_missing_package_is_told_as_that(tmp_path, monkeypatch):
     import rsciio.emd
 

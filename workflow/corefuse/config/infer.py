@@ -285,6 +285,11 @@ class Image(Section):
         description="spectrum image (.dm3, .dm4, .hspy, .emd); the path is relative to the "
         "folder of the run"
     )
+    signal: ColumnNumber | str | None = Field(
+        None,
+        description="which signal of the file: title or number, counted from 1; null: the one "
+        "that covers the first edge",
+    )
     energy_scale: Annotated[
         float, Between(1e-4, 1e4, "channels, keV and eV are not further apart")
     ] = Field(1.0, description="scale of the energy axis: true energy = scale * energy + offset")

@@ -50,7 +50,7 @@ def as_sample(image: Image) -> Sample:
     """
     shared = image.model_dump(
         include={"file", "energy_scale", "energy_offset_ev", "reference_peaks", "low_loss"}
-        | {"axis_uncertainty_ev"}
+        | {"axis_uncertainty_ev", "signal"}
     )
     spectra = [
         MeasuredSpectrum(edge=edge, technique="EELS", background="power_law", **shared)
@@ -71,10 +71,16 @@ def check(image: Image, edge_table: EdgeTable) -> None:
     """
     key = f"infer.images.{image.name}"
     try:
-        _two_directions(files.read(Path(image.file)))
+        _two_directions(_recorded(image, edge_table))
     except SpectrumError as fault:
         raise InputError(image.file, key, fault.problem, fault.fix) from None
     measured.check_files([as_sample(image)], edge_table)
+
+
+def _recorded(image: Image, edge_table: EdgeTable) -> files.Recorded:
+    """The signal of an image that is named, or that covers its first edge."""
+    first = as_sample(image).spectra[0]
+    return files.read(Path(image.file), measured.wanted(first, edge_table[first.edge]))
 
 
 def read(
@@ -99,7 +105,7 @@ def read(
         or has no pixel with it.
     """
     try:
-        recorded = files.read(Path(image.file))
+        recorded = _recorded(image, edge_table)
         scale, offset_ev, notes = measured.axis(image)
         energy_ev = scale * recorded.energy * EV_PER_UNIT[recorded.unit or "eV"] + offset_ev
         mean = Spectrum(energy_ev, recorded.mean())

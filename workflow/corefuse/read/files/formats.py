@@ -13,6 +13,7 @@ from corefuse.core.spectrum import SpectrumError
 from corefuse.read.files import athena, excel, microscope, pf9809, tables, text
 from corefuse.read.files.recorded import Recorded, Table
 
+MOST_KEPT = 50_000_000  # bytes of a file that is kept in memory for the next spectrum of a series
 WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
 # Tables, signals, or a JSON text.
 Content = Sequence[Table] | Sequence[Recorded] | str
@@ -135,12 +136,20 @@ def loaded(path: Path, least: int = 2) -> Content:
     except (OSError, ValueError):
         text.content(path)  # says why
         raise
-    return _loaded(path, state.st_mtime_ns, state.st_size, least)
+    if state.st_size > MOST_KEPT:
+        return _read(path, least)
+    return _kept(path, state.st_mtime_ns, state.st_size, least)
 
 
 @lru_cache(maxsize=2)
-def _loaded(path: Path, modified_ns: int, size: int, least: int) -> Content:
-    data = text.content(path)
+def _kept(path: Path, modified_ns: int, size: int, least: int) -> Content:
+    """As :func:`loaded`; a file that has changed since is another one."""
+    return _read(path, least)
+
+
+def _read(path: Path, least: int) -> Content:
+    by_plugin = path.suffix.lower() in microscope.PLUGINS and path.suffix.lower() != ".msa"
+    data = text.start(path) if by_plugin else text.content(path)
     if not data:
         raise SpectrumError(
             "it has no two columns of numbers: it is empty", "give energy and intensity columns"

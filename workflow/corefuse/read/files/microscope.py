@@ -127,7 +127,13 @@ def _energy_axis(signal: dict[str, Any]) -> int | None:
     for found in (by_unit, by_name, of_a_pixel if nameless else []):
         if len(found) == 1 or (found and found is not of_a_pixel):
             return found[0]
-    return 0 if len(axes) == 1 and np.ndim(signal["data"]) == 1 else None
+    alone = len(axes) == 1 and np.ndim(signal["data"]) == 1
+    return 0 if alone and not _is_length(str(axes[0].get("units"))) else None
+
+
+def _is_length(unit: str) -> bool:
+    """Whether a unit is that of a line profile over an image."""
+    return bool(re.fullmatch(r"\s*([pnuµμm]?m|Å|A|px|pixels?|1/.*|s)\s*", unit))
 
 
 def _spatial(name: str, axis: dict[str, Any]) -> SpatialAxis:

@@ -10,6 +10,7 @@ from pathlib import Path
 from corefuse.core import inputs
 from corefuse.core.errors import InputError
 from corefuse.core.spectrum import SpectrumError
+from corefuse.read.files.told import unreadable
 
 MOST_BYTES = 2_000_000_000
 MOST_UNPACKED = 200_000_000  # of an archive
@@ -52,6 +53,18 @@ def content(path: Path) -> bytes:
         return inputs.regular_bytes(path, MOST_BYTES, "file")
     except InputError as fault:
         raise SpectrumError(fault.problem, fault.fix) from None
+
+
+def start(path: Path) -> bytes:
+    """The first 4 kB of a regular file of at most 2 GB; raises as :func:`content`."""
+    try:
+        inputs.check_regular(path, MOST_BYTES, "file")
+        with path.open("rb") as file:
+            return file.read(4096)
+    except InputError as fault:
+        raise SpectrumError(fault.problem, fault.fix) from None
+    except OSError as err:
+        raise unreadable(err) from None
 
 
 def decoded(data: bytes) -> str:

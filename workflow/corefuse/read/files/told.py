@@ -6,14 +6,19 @@ from collections.abc import Iterable
 
 from corefuse.core.spectrum import SpectrumError
 
-MOST_TOLD = 20  # names in a message
+MOST_CHARACTERS = 150  # of a list in a message
 LONGEST = 60  # characters of a line of a file that is shown
 
 
 def told(names: Iterable[object]) -> str:
-    """The first names of a list that may be long."""
+    """The first names of a list that may be long, at least two of them."""
     listed = [str(name) for name in names]
-    return ", ".join(listed[:MOST_TOLD]) + (", ..." if len(listed) > MOST_TOLD else "")
+    kept = listed[:2]
+    for name in listed[2:]:
+        if len(", ".join([*kept, name])) > MOST_CHARACTERS:
+            return ", ".join(kept) + f", ... ({len(listed)} in all)"
+        kept.append(name)
+    return ", ".join(kept)
 
 
 def shown(line: str) -> str:
