@@ -10,6 +10,7 @@ from corefuse import config as cfg
 from corefuse.config import samples
 from corefuse.core import yaml_file
 from corefuse.core.errors import LONGEST, InputError
+from corefuse.plan import checks, specs
 
 UNREADABLE = {
     "a key given twice": "train: {trials: 3}\nname: x\ntrain: {bootstrap: 100}",
@@ -213,6 +214,15 @@ def test_braces_in_text_are_no_wildcards_of_snakemake():
     assert "{x}" not in text
     assert "{wildcard}" not in text
     assert cfg.Report.model_validate_json(text).title == title
+
+
+def test_a_file_that_snakemake_cannot_name_is_told_before_it_does(tmp_path):
+    file = tmp_path / "ni{k}.csv"
+    file.write_text(toy.O_K)
+    config = cfg.load(toy.edited("infer.samples.0.spectra.0.file", str(file)), "c.yaml")
+    planned = specs.by_id(config.structures, "c.yaml")
+    with pytest.raises(InputError, match="rename the file without braces"):
+        checks.before_start(config, planned, "c.yaml", "resources/edges.yaml")
 
 
 SPECTRUM = {"edge": "O K", "technique": "EELS", "file": "a/o.csv"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 CHECKED_OF_A_SERIES = 20  # spectra that are treated before the start; the job reads all
+_WILDCARD = re.compile(r"\{\s*\w")
 
 
 def before_start(
@@ -52,6 +54,7 @@ def before_start(
     crystal_of = arrangements(config.structures, config_file) | own_groups
     _check_held_out(config, crystal_of, config_file)
     _check_sample_names(config, specs, config_file)
+    _check_file_names(config, config_file)
     if config.infer.samples:
         from corefuse.core import edge_table  # numpy and readers, only when needed
         from corefuse.read import measured
@@ -211,6 +214,17 @@ def too_few_parents(
                 "add series or decorations, use fewer folds, or run `snakemake spectra` alone",
             )
     return None
+
+
+def _check_file_names(config: Config, config_file: str) -> None:
+    """Snakemake takes ``{x}`` in the name of an input for a wildcard, and cannot be told not to."""
+    places = {f"infer.samples.{s.name}": s.spectra for s in config.infer.samples}
+    places |= {f"infer.images.{i.name}": [i] for i in config.infer.images}
+    for key, parts in places.items():
+        for file in (f for part in parts for f in (part.file, part.low_loss) if f):
+            if _WILDCARD.search(file):
+                problem = f"braces around a word in {file!r} are a wildcard of Snakemake's"
+                raise InputError(config_file, key, problem, "rename the file without braces")
 
 
 def _check_sample_names(config: Config, specs: Mapping[str, Spec], config_file: str) -> None:
