@@ -8,6 +8,7 @@ from corefuse.config import Train
 from corefuse.core import targets
 from corefuse.core.targets import TARGET_TABLE, Cell, TargetEntry, truth, values
 from corefuse.learn.dataset import assemble, table
+from corefuse.learn.models import load_model, save_model
 from corefuse.learn.train import train_target
 from corefuse.structures import build
 
@@ -105,7 +106,7 @@ def test_a_new_target_is_one_entry(with_charge):
     assert set(result.metrics.metric) == {"rmse", "mae", "r2"}
 
 
-def test_structures_that_do_not_say_are_left_out_of_that_target_only():
+def test_structures_that_do_not_say_are_left_out_of_that_target_only(tmp_path):
     data = synthetic.build()
     some = data["x_li"].where(data["group"] != "p0")
     settings = Train(outer_folds=3, inner_folds=2, trials=1, max_trees=10, bootstrap=100)
@@ -115,6 +116,11 @@ def test_structures_that_do_not_say_are_left_out_of_that_target_only():
     few = data["x_li"].where(data["group"].isin(["p0", "p1"]))
     result = train_target(data.assign(x_li=few), "x_li", {"O": [synthetic.O_K]}, settings)
     assert result.not_learnable == "x_li is known of 2 parents only"
+    assert result.metrics.value.isna().all()
+    assert (result.metrics.note == result.not_learnable).all()
+    save_model(tmp_path, result.models["O"])
+    card = load_model(tmp_path / "x_li" / "O.ubj").card
+    assert card.selection_score.value == 1.0  # of 0 to 2, answered by 1
 
 
 def test_an_index_without_a_column_leaves_its_target_unknown():

@@ -34,7 +34,7 @@ from corefuse.learn.harder import SPLITS, folds_of
 from corefuse.learn.kept import Kept, SubsetResult
 from corefuse.learn.matrix import grids_of, matrix
 from corefuse.learn.models import Card, Model, Score, versions
-from corefuse.learn.scores import kind_of, score
+from corefuse.learn.scores import SELECTION_METRIC, kind_of, score
 from corefuse.learn.splits import Fold, grouped_folds
 from corefuse.learn.tuning import Samples
 
@@ -311,6 +311,8 @@ def _score_all(
         for name, prediction in predictions.items()
     ]
     table = pd.concat(scored, ignore_index=True)
+    if task.unknown:  # of a truth that nobody knows there is no error
+        table = table.assign(value=np.nan, ci_low=np.nan, ci_high=np.nan, note=task.unknown)
     return table.assign(target=task.target, modalities=subset)
 
 
@@ -365,7 +367,7 @@ def _card(
         choices=final.choices,
         calibration=final.platt,
         residuals={g: residuals[task.groups == g].tolist() for g in np.unique(task.groups)},
-        scores=_card_scores(metrics),
+        scores=_worst_score(task) if task.unknown else _card_scores(metrics),
         confidence=task.settings.confidence,
         not_learnable=task.not_learnable,
         n_samples=len(task.truth),
@@ -374,6 +376,15 @@ def _card(
         columns_sha256=columns_hash(task.dataset, task.target, modalities),
         versions=versions(),
     )
+
+
+def _worst_score(task: _Task) -> dict[str, Score]:
+    """The largest error that the middle of what is possible can have, where no truth is known."""
+    low, high = TARGET_TABLE[task.target].possible
+    half = (high - low) / 2
+    worst = half**2 if task.kind == "class" else half
+    score_of = {"ci_low": None, "ci_high": None, "note": task.unknown, "baseline": worst}
+    return {SELECTION_METRIC[task.kind]: Score(value=worst, **score_of)}
 
 
 def _card_scores(metrics: pd.DataFrame) -> dict[str, Score]:
