@@ -135,6 +135,39 @@ def test_denoised_pixels_are_nearer_to_the_truth(table, tmp_path):
     assert error[3] < 0.5 * error[None]
 
 
+def test_a_drift_over_the_image_is_followed_by_two_edges_and_by_one_alone_only_told(
+    table, tmp_path
+):
+    """Columns drift by up to 2 eV: all edges alike, which chemistry does not do."""
+    moved = np.array([-1.0, -0.5, 0.0, 0.5, 1.0, 0.0])
+    data = np.array([[np.interp(ENERGY - by, ENERGY, counts()) for by in moved] for _ in range(2)])
+    file = write(tmp_path / "drift.hspy", data)
+
+    def read(*edges, region=None):
+        wanted = Image(name="a", file=file, edges=list(edges), region_pixels=region)
+        return image.read(wanted, table)
+
+    def spread(found):
+        return float(found["Mn_L23-EELS"].std("x").max() / found["Mn_L23-EELS"].max())
+
+    followed = read("O K", "Mn L2,3", region=1)
+    expected = moved.mean() - moved
+    assert followed["drift"].values[0] == pytest.approx(expected, abs=0.25)
+    assert spread(followed) < 0.4 * spread(read("O K", "Mn L2,3"))
+    alone = read("Mn L2,3", region=1)
+    assert not alone["drift"].any()
+    assert alone["Mn_L23-EELS_region_shift"].values[0] == pytest.approx(expected, abs=0.25)
+
+
+def test_large_images_are_read_in_blocks_with_progress(file, table, monkeypatch):
+    whole = image.read(Image(name="a", file=file, edges=["O K"]), table)
+    monkeypatch.setattr(image, "BLOCK_VALUES", 1)
+    lines = []
+    rows = image.read(Image(name="a", file=file, edges=["O K"]), table, progress=lines.append)
+    assert lines == ["a: O K, 1 of 2 rows", "a: O K, 2 of 2 rows"]
+    assert rows["O_K-EELS"].values == pytest.approx(whole["O_K-EELS"].values, nan_ok=True)
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [

@@ -151,4 +151,8 @@ def _asked(
 
 
 def _image(one: Image, simulated: Simulated, library: Library, confidence: float) -> object:
-    return image.whole(one, simulated, library, confidence)
+    return image.whole(one, simulated, library, confidence, _told)
+
+
+def _told(line: str) -> None:
+    print(f"[corefuse] {line}", file=sys.stderr, flush=True)
