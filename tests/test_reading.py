@@ -317,3 +317,14 @@ def test_one_bad_file_does_not_stop_the_others_and_is_in_the_exit_status(
     said = capsys.readouterr()
     assert "bad.dat" in said.err and "good" in said.out
     assert list(pd.read_csv(tmp_path / "o" / "answer.csv")["sample"]) == ["good"]
+
+
+def test_the_models_that_come_with_corefuse_read_ni_k(sample, cell, tmp_path, capsys):
+    """From a clone to an answer, without a run: `make ni-k-models` writes them anew."""
+    path = sample("mine", cell("NM31-4fu-d0-li050")).spectra[0].file
+    asked = ["read", path, "--column", "mu", "--background", "mean", "--composition", "Li=0.5"]
+    asked += ["--edge", "Ni K", "--technique", "XAS"]
+    assert cli.main([*asked, "--out", str(tmp_path / "out")]) == 0
+    row = pd.read_csv(tmp_path / "out" / "answer.csv").set_index(["sample", "target"])
+    found = row.loc[("mine", "x_li")]
+    assert found.low <= 0.5 <= found.high
