@@ -13,8 +13,10 @@ dpi = Report.model_validate_json(snakemake.params.section).png_dpi
 beside = simulated.load(snakemake.input.simulated)
 pairs = zip(snakemake.output.svg, snakemake.output.png, strict=True)
 outputs = {Path(svg).stem: (svg, png) for svg, png in pairs}
+rows = []
 for path in snakemake.input.spectra:
-    for modality, figure in measured.figures(files.read_netcdf(path), beside).items():
+    read = files.read_netcdf(path)
+    rows.append(measured.table(read, beside))
+    for modality, figure in measured.figures(read, beside).items():
         figures.save(figure, outputs[f"measured_{Path(path).stem}-{modality}"], dpi)
-rows = pd.concat(map(pd.read_csv, snakemake.input.matched))
-tables.write(snakemake.output.table, rows, "Measured beside simulated")
+tables.write(snakemake.output.table, pd.concat(rows), "Measured beside simulated")

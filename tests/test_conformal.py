@@ -64,15 +64,22 @@ def test_too_few_groups_give_no_bound(confidence, needed):
 @given(st.floats(-1, 3), st.floats(0, 5), st.sampled_from(TARGETS))
 def test_an_interval_stays_possible_and_ordered(prediction, quantile, target):
     possible = TARGET_TABLE[target].possible
-    interval = value_interval(prediction, quantile, possible)
-    assert possible[0] <= interval.low <= interval.high <= possible[1]
-    assert not interval.unbounded
+    low, high = value_interval(np.array([prediction]), quantile, possible)
+    assert possible[0] <= low[0] <= high[0] <= possible[1]
 
 
 def test_an_unbounded_interval_is_what_physics_allows():
-    interval = value_interval(0.7, np.inf, (0.0, 2.0))
-    assert (interval.low, interval.high, interval.unbounded) == (0, 2, True)
-    assert class_interval(0.99, np.inf).unbounded
+    low, high = value_interval(np.array([0.7]), np.inf, (0.0, 2.0))
+    assert (low[0], high[0]) == (0, 2)
+
+
+def test_what_the_input_leaves_open_widens_an_interval_on_its_side():
+    value, spread = np.array([1.0, 1.0]), np.array([[0.6, 1.0], [1.0, 1.0]])
+    low, high = value_interval(value, 0.3, (0.0, 2.0), spread)
+    assert low == pytest.approx([0.5, 0.7])
+    assert high == pytest.approx([1.3, 1.3])
+    low, high = class_interval(np.array([0.95]), 0.2, np.array([[0.1], [0.95]]))
+    assert (low[0], high[0]) == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -86,8 +93,8 @@ def test_an_unbounded_interval_is_what_physics_allows():
     ],
 )
 def test_labels_that_cannot_be_excluded(probability, quantile, labels):
-    interval = class_interval(probability, quantile)
-    assert (interval.low, interval.high) == labels
+    low, high = class_interval(np.array([probability]), quantile)
+    assert (low[0], high[0]) == labels
 
 
 def overconfident(rng, n):

@@ -11,7 +11,16 @@ SCRIPT = re.compile(r"scripts/(\w+)\.py")
 HASHED = re.compile(r'code_hash\("(\w+)"\)')
 ALL_HASHED = (
     *("structure_index", "collect", "calibrate", "spectra", "dataset", "train", "domain", "local"),
-    *("match", "infer", "image", "attributions", "tables", "figures_spectra", "figures_scores"),
+    *(
+        "simulated",
+        "read",
+        "infer",
+        "image",
+        "attributions",
+        "tables",
+        "figures_spectra",
+        "figures_scores",
+    ),
     *("figures_attributions", "figures_inference", "figures_measured", "figures_series"),
     *("figures_images", "fusion"),
 )

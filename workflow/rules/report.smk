@@ -174,7 +174,6 @@ rule figures_inference:
 rule figures_measured:
     input:
         spectra=[P(f"measured/{name}.nc") for name in UNITS],
-        matched=[P(f"measured/{name}.csv") for name in UNITS],
         simulated=P("models/simulated.nc"),
     output:
         svg=[

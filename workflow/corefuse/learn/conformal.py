@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,15 +13,6 @@ from scipy.special import expit
 from corefuse.core.section import Section
 
 _FLATTEST = 1e-3  # slope that leaves nothing but the prior, and still keeps the ranking
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An interval of plausible values; unbounded if nothing but physics limits it."""
-
-    low: float
-    high: float
-    unbounded: bool
 
 
 class Platt(Section):
@@ -71,21 +61,37 @@ def groups_needed(confidence: float) -> int:
     return int(np.ceil(confidence / (1 - confidence) - 1e-9))
 
 
-def value_interval(prediction: float, quantile: float, possible: tuple[float, float]) -> Interval:
-    """Interval of a number, cut to what is physically possible."""
-    low, high = np.clip([prediction - quantile, prediction + quantile], *possible).tolist()
-    return Interval(low, high, unbounded=bool(np.isinf(quantile)))
+def value_interval(
+    value: NDArray[np.floating],
+    quantile: float,
+    possible: tuple[float, float],
+    spread: NDArray[np.floating] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Bounds (m,) of numbers (m,), cut to what is physically possible.
 
-
-def class_interval(probability: float, quantile: float) -> Interval:
-    """Labels that can't be excluded: 0-0, 1-1, or 0-1 for both.
-
-    A label conforms if its error |label - probability| is at most the quantile. Where neither
-    does, the sample is like no other, and both are kept.
+    ``spread`` (2, m) are the lowest and highest values at the same level that the inputs allow
+    by themselves, as by an energy axis that is not sure: they are added in squares.
     """
-    conform = [label for label in (0.0, 1.0) if abs(label - probability) <= quantile]
-    labels = conform or [0.0, 1.0]
-    return Interval(min(labels), max(labels), unbounded=bool(np.isinf(quantile)))
+    low, high = (value, value) if spread is None else spread
+    below, above = np.maximum(value - low, 0.0), np.maximum(high - value, 0.0)
+    bounds = value - np.hypot(quantile, below), value + np.hypot(quantile, above)
+    return np.clip(bounds[0], *possible), np.clip(bounds[1], *possible)
+
+
+def class_interval(
+    probability: NDArray[np.floating],
+    quantile: float,
+    spread: NDArray[np.floating] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Labels (m,) that can't be excluded: 0-0, 1-1, or 0-1 for both.
+
+    A label conforms if its error |label - probability| is at most the quantile, at the probability
+    or at one of those that the inputs allow by themselves (``spread``, (2, m)). Where neither does,
+    the sample is like no other, and both are kept.
+    """
+    found = np.atleast_2d(probability if spread is None else np.vstack([probability, spread]))
+    no, yes = ((np.abs(label - found) <= quantile).any(axis=0) for label in (0.0, 1.0))
+    return np.where(no | ~yes, 0.0, 1.0), np.where(yes | ~no, 1.0, 0.0)
 
 
 def fit_platt(margin: ArrayLike, truth: ArrayLike, weights: ArrayLike) -> Platt:

@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 from corefuse.core.errors import InputError
 from corefuse.core.spectrum import EnergyGrid
 from corefuse.core.targets import TARGET_TABLE, truth
-from corefuse.learn.conformal import groups_needed, residual_quantile
+from corefuse.learn.conformal import (
+    class_interval,
+    groups_needed,
+    residual_quantile,
+    value_interval,
+)
 from corefuse.learn.domain import Domain, load_domains
 from corefuse.learn.matrix import row
 from corefuse.learn.models import Card, Model, load_models
@@ -327,24 +332,14 @@ def _intervals(
     predicted: NDArray[np.float64], quantile: float, confidence: float, card: Card
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], bool]:
     """Bounds (m,) of predictions (m, 1 + k), and whether nothing but physics limits them."""
-    taken, tail = predicted[:, 0], (1 - confidence) / 2
+    taken, tail, spread = predicted[:, 0], (1 - confidence) / 2, None
     if predicted.shape[1] > 1:
         spread = np.quantile(predicted[:, 1:], [tail, 1 - tail], axis=1)
-    else:
-        spread = np.array([taken, taken])
-    below, above = np.maximum(taken - spread[0], 0.0), np.maximum(spread[1] - taken, 0.0)
     if card.kind == "class":
-        conform = [
-            (np.abs(label - spread) <= quantile).any(axis=0) | (np.abs(label - taken) <= quantile)
-            for label in (0.0, 1.0)
-        ]
-        neither = ~(conform[0] | conform[1])
-        low = np.where(conform[0] | neither, 0.0, 1.0)
-        high = np.where(conform[1] | neither, 1.0, 0.0)
-        return low, high, bool(np.isinf(quantile))
-    low, high = TARGET_TABLE[card.target].possible
-    bounds = taken - np.hypot(quantile, below), taken + np.hypot(quantile, above)
-    return *(np.clip(b, low, high) for b in bounds), bool(np.isinf(quantile))
+        bounds = class_interval(taken, quantile, spread)
+    else:
+        bounds = value_interval(taken, quantile, TARGET_TABLE[card.target].possible, spread)
+    return *bounds, bool(np.isinf(quantile))
 
 
 def _unused(rows: Mapping[str, Rows], used: Sequence[str]) -> list[str]:

@@ -23,6 +23,27 @@ def matched(dataset: xr.Dataset) -> pd.DataFrame:
     return pd.read_csv(StringIO(dataset.attrs["matched"]), keep_default_na=False)
 
 
+def table(dataset: xr.Dataset, simulated: Simulated) -> pd.DataFrame:
+    """Maxima of every measured spectrum with its fit, and of the mean simulated one beneath."""
+    rows: list[dict[str, object]] = []
+    fitted = matched(dataset)
+    for modality, mine in fitted.groupby("modality", sort=False):
+        ensemble, last = _ensemble(dataset, simulated, str(modality)), {}
+        for row in mine.to_dict("records"):
+            spectrum = dataset[modality].sel(spectrum=row["sample"], drop=True)
+            found, last = compare(spectrum, ensemble, str(modality))
+            rows.append({"sample": row["sample"], **found, **row})
+        rows.append({"sample": "", **last})
+    return pd.DataFrame(rows)
+
+
+def _ensemble(dataset: xr.Dataset, simulated: Simulated, modality: str) -> xr.DataArray:
+    axis = energy_dim(modality)
+    return xr.DataArray(
+        simulated.ensemble(modality), {axis: dataset[axis].values}, ("sample", axis)
+    )
+
+
 def figures(dataset: xr.Dataset, simulated: Simulated) -> dict[str, Figure]:
     """Modality -> figure: one spectrum beside the nearest simulated one, or all of a series."""
     rows = matched(dataset)
@@ -31,8 +52,7 @@ def figures(dataset: xr.Dataset, simulated: Simulated) -> dict[str, Figure]:
         mine = rows[rows.modality == modality].set_index("sample")
         spectra = dataset[modality].sel(spectrum=list(mine.index))
         beside = dataset[f"{modality}_simulated"].sel(spectrum=list(mine.index))
-        ensemble = xr.DataArray(simulated.ensemble(modality), dims=("sample", energy_dim(modality)))
-        ensemble = ensemble.assign_coords({energy_dim(modality): spectra[energy_dim(modality)]})
+        ensemble = _ensemble(dataset, simulated, modality)
         draw = _one if len(mine) == 1 else _series
         out[modality] = draw(spectra, beside, ensemble, mine, modality)
     return out
