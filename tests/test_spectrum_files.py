@@ -666,3 +666,23 @@ def test_long_clean_tables_and_those_with_a_bad_row_agree(write):
     spoilt = read(write("b.csv", "energy,mu\n" + "\n".join(lines)))
     assert spoilt.energy == pytest.approx(np.delete(clean.energy, 6000))
     assert any("line 6002" in note for note in spoilt.notes)
+
+
+def test_counters_are_no_series_and_scans_are_one_if_asked_for(write):
+    """What ``corefuse read`` makes of a file of several columns or scans."""
+    from types import SimpleNamespace
+
+    from corefuse.read import request
+
+    models = SimpleNamespace(spectra={"Ni_K-XAS": None})
+    counters = write("a.dat", "# energy i0 it ir if tey\n" + rows(E, I0, IT, IREF, FLUO, FLUO))
+    scan = "#S {}  ascan\n#N 6\n#L Energy  i0  itrans  irefer  a  b\n"
+    two = write("b.spec", "\n\n".join(scan.format(n) + rows(E, I0, IT, IREF, E, E) for n in (1, 2)))
+    for file, series, scans in (
+        (counters, False, [None]),
+        (two, False, [None]),
+        (two, True, [1, 2]),
+    ):
+        found = request.of_files([file], {}, models, series).samples
+        assert [s.spectra[0].scan for s in found] == scans
+        assert {s.spectra[0].column for s in found} == {None}

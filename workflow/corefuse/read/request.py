@@ -14,6 +14,7 @@ from corefuse.core.edges import EDGES, split_modality
 from corefuse.core.errors import InputError
 from corefuse.core.spectrum import SpectrumError
 from corefuse.read import files, measured
+from corefuse.read.files.columns import role
 from corefuse.read.simulated import Simulated
 
 KEY = "corefuse read"
@@ -75,8 +76,10 @@ def of_files(
             raise InputError(path, KEY, "there is no such file", "correct the path")
         told = spectrum | edge_of(path, spectrum, simulated)
         several = spectra_in(path, told) if "column" not in told and len(paths) == 1 else []
-        if len(several) > 1 and (series or len(several) >= LEAST_SIDE_BY_SIDE):
-            entry = {"name": name, "file": str(path), "columns": several, **told}
+        scans = series and len(paths) == 1 and "scan" not in told and _has_scans(path)
+        if scans or (len(several) > 1 and (series or len(several) >= LEAST_SIDE_BY_SIDE)):
+            entry = {"name": name, "file": str(path), **told}
+            entry |= {} if scans else {"columns": several}
             entry["composition"] = composition
             loaded = load_entry(SpectrumSeries, entry, path, ("series",))
             alone += samples_file.spell_out(loaded, path)
@@ -133,12 +136,21 @@ def edge_of(path: Path, told: Mapping[str, Any], simulated: Simulated) -> dict[s
     raise InputError(path, "--edge", f"it may be {_list(fits)}", fix)
 
 
+def _has_scans(path: Path) -> bool:
+    try:
+        return files.parts(path) > 1
+    except SpectrumError:
+        return False  # told when the file is read
+
+
 def spectra_in(path: Path, told: Mapping[str, Any]) -> list[str | int]:
     """Columns of a table that are spectra side by side: all, where none has a counter's name."""
     if path.suffix.lower() in MICROSCOPE:
         return []
     try:
         found = files.entries(path, None, told.get("energy_column"))
+        if files.parts(path) > 1 or any(role(str(name)) == "i0" for name in found):
+            return []  # scans, or counters of one spectrum
     except SpectrumError:
         return []  # told when the file is read
     try:
