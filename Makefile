@@ -113,6 +113,9 @@ slurm-profile: ## PARTITION=.. ACCOUNT=.. and, if Slurm does not say, MAX_MEM_MB
 
 lock: setup ## resolve envs/requirements.in into envs/requirements.lock
 	@pip freeze --exclude edrixs --exclude feff10-rs | sed 's/+cpu$$//' > envs/requirements.lock
+	@grep -v '^torch==' envs/requirements.lock | uv pip compile - --quiet --no-deps --no-annotate \
+		--no-header --generate-hashes --python-version 3.11 \
+		--python-platform x86_64-unknown-linux-gnu -o envs/requirements-hashes.lock
 
 clean: ## remove the environment and the results
 	rm -rf .venv .snakemake results/*

@@ -85,6 +85,20 @@ def test_the_lock_holds_exact_public_versions_only():
     assert len(names) == len(set(names))
 
 
+def test_hashes_are_those_of_the_locked_versions():
+    """``make lock`` writes both files; torch has no hash (docs/dependencies.md)."""
+    lock = requirements("requirements.lock")
+    text = (ROOT / "envs" / "requirements-hashes.lock").read_text()
+    entries = re.findall(
+        r"^([A-Za-z0-9._-]+)==(\S+) \\\n((?:    --hash=\S+(?: \\)?\n)+)", text, re.M
+    )
+    hashed = {canonical(name): version for name, version, _ in entries}
+    assert len(entries) == text.count("==") > 150
+    assert "torch" not in hashed
+    assert {name: lock.get(name) for name in hashed} == hashed
+    assert all(re.findall(r"sha256:[0-9a-f]{64}\b", hashes) for *_, hashes in entries)
+
+
 def test_torch_is_the_version_that_comes_without_cuda():
     lock = (ROOT / "envs" / "requirements.lock").read_text()
     assert "torch==2.13.0\n" in lock
