@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS := 1
 # They mostly wait for jobs of their own, so they run beside the others.
 SLOW_TESTS := tests/test_end_to_end.py tests/slurm
 
-.PHONY: fuzz help setup run demo ni-k ni-k-models reference reference-models reference-continue test lint doctor bench site docs slurm-profile lock clean
+.PHONY: help setup run demo ni-k ni-k-models reference reference-models reference-continue test fuzz lint doctor bench site docs slurm-profile lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
