@@ -158,3 +158,13 @@ def test_equal_figures_are_equal_files_without_a_date(tmp_path):
     a_svg, a_png, b_svg, b_png = ((tmp_path / name).read_bytes() for name in names)
     assert (a_svg, a_png) == (b_svg, b_png)
     assert b"date" not in a_svg.lower()
+
+
+def test_learning_curves_have_a_panel_per_target_that_can_be_learned():
+    rows = [("x_li", "all", share, 10 * share, "rmse", 0.2, 0.1, 0.3) for share in (0.5, 1.0)]
+    columns = ["target", "modalities", "share", "n_parents", "metric", "value", "ci_low", "ci_high"]
+    curves = pd.DataFrame(rows, columns=columns)
+    (ax,) = figures.learning_curves(curves, {"x_li": "regression"}).axes
+    assert list(ax.lines[0].get_xdata()) == [5, 10]
+    (none,) = figures.learning_curves(curves.iloc[:0], {}).axes
+    assert none.get_title() == "no target can be learned"
