@@ -32,7 +32,7 @@ def cells(config: cfg.Config, file: str | Path) -> pd.DataFrame:
     folder = Path(str(config.simulation.stored))
     if not there:
         raise InputError(folder, "simulation.stored", "no cell is finished in it", "compute some")
-    index = pd.read_csv(folder / "structures/index.csv", keep_default_na=False)
+    index = pd.read_csv(folder / "structures/index.csv")
     index = index[index.structure_id.isin(list(there))]
     rows = [_costs(folder, names) for names in map(there.__getitem__, index.structure_id)]
     return pd.concat([index.reset_index(drop=True), pd.DataFrame(rows)], axis=1)
