@@ -93,7 +93,8 @@ class _Work:
         self.shifts_ev = align.steps(simulated.max_shift_ev)
         self.likely = np.zeros((number, len(self.shifts_ev)))
         self.own_ev, self.width_ev, self.drift_ev, self.residual = np.zeros((4, number))
-        self.beside: dict[int, Floats] = {}  # of those that lead, misfit by shift
+        self.beside: dict[int, Floats] = {}  # of those that lead, misfit by shift,
+        self.widths: dict[int, Floats] = {}  # and the extra width that gives it
         self.nearest = np.zeros((number, len(self.shifts_ev)), np.intp)
         self.fixed = [""] * number
         self.doubts = [list(found) for found in treated.doubts]
@@ -134,6 +135,7 @@ class _Work:
         self.width_ev[leading] = free.width_ev[np.arange(len(leading)), best]
         self.nearest[leading] = free.nearest
         self.beside = dict(zip(leading.tolist(), free.squared, strict=True))
+        self.widths = dict(zip(leading.tolist(), free.width_ev, strict=True))
 
     def by_axis(self) -> None:
         """Axes that a reference or the user fixes, good to that and to the simulated constant."""
@@ -143,6 +145,7 @@ class _Work:
             self.likely[told] = align.gaussian(self.shifts_ev, 0.0, std)
         for i in np.flatnonzero(told):
             self.fixed[i] = self.treated.fixed_by[i]
+            self.width_ev[i] = self.widths[i][np.argmax(self.likely[i])]  # the best at that shift
 
     def by_composition(self) -> None:
         """Constants of spectra whose composition is known: the fit to the mixture that has it."""
