@@ -23,11 +23,8 @@ tables.write(out.warnings, doubts, "Warnings", "Kept in the dataset; the engine 
 calibration = pd.DataFrame(files.read_json(snakemake.input.calibration)).T.reset_index(names="edge")
 tables.write(out.calibration, calibration, "Calibration", "One constant per edge.")
 metrics = pd.read_csv(snakemake.input.metrics)
-unread = json.loads(snakemake.params.not_read)
-note = " ".join(
-    ["Out-of-fold, over parents.", *(f"No model reads {m}: {unread[m]}." for m in unread)]
-)
-tables.write(out.metrics, metrics, "Scores", note)
+unread = [f"No model reads {m}: {w}." for m, w in json.loads(snakemake.params.not_read).items()]
+tables.write(out.metrics, metrics, "Scores", " ".join(["Out-of-fold, over parents.", *unread]))
 read = [pd.read_csv(p) for p in snakemake.input.inference]
 inferred = pd.concat(read) if read else pd.DataFrame()
 tables.write(out.inference, inferred, "Inference", "Prediction, interval, verdict.")

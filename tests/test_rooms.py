@@ -27,6 +27,7 @@ ELSEWHERE = {
     "read.command": "entrance",
     "read.app": "entrance",
     "config.docs": "entrance",
+    "simulate.doctor": "entrance",
     "plan.checks": "entrance",
     "plan.design": "entrance",
 }
