@@ -11,6 +11,8 @@ from corefuse.engines.multiplet.solver import solve
 edrixs = pytest.importorskip("edrixs", reason="the oracle edrixs is not installed: make test")
 
 LEVELS = 12
+# Five unpaired electrons reach the most final states: 200 steps leave 1.3 %, 300 as little as 400.
+STEPS = {"Fe3+": 300}
 SETTLED_STEPS = 400  # an oracle without an error of its own; ours are the default
 DIPOLE = 0.4  # edrixs' dipole operator leaves out <d|C1|p>^2 = 2/5, ours does not
 
@@ -21,7 +23,7 @@ DIPOLE = 0.4  # edrixs' dipole operator leaves out <d|C1|p>^2 = 2/5, ours does n
 def test_levels_to_a_microvolt_and_spectra_to_one_percent(ion, ligand, displaced):
     problem = site(ion, ligand, displaced, seed=3)
     energies, expected = edrixs_spectrum(problem, SETTLED_STEPS)
-    found = solve(problem, AXIS_EV, HWHM_EV)
+    found = solve(problem, AXIS_EV, HWHM_EV, lanczos_steps=STEPS.get(ion, 200))
     np.testing.assert_allclose(
         found.ground_ev + found.levels_ev[:LEVELS], energies[:LEVELS], atol=1e-6
     )
