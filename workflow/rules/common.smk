@@ -215,3 +215,10 @@ def figure(name, caption, category, result, embedded=True):
 def table(name, caption, category, result):
     """An HTML table, marked for the report."""
     return marked(f"tables/{name}.html", caption, category, result)
+
+
+def training_data(w):
+    """What `train` reads; ends a run that wants models where the parents are too few."""
+    if NO_TRAINING:
+        sys.exit(f"corefuse: {NO_TRAINING}")
+    return P("dataset.nc")

@@ -9,13 +9,6 @@ OUTPUTS  models/<target>/<subset>.ubj and .json, models/<target>/predictions.csv
 TRAIN_SECTION = cfg.canonical(C.train.model_dump(mode="json", exclude={"targets", "subsets"}))
 
 
-def training_data(w):
-    """What `train` reads; ends a run that wants models where the parents are too few."""
-    if NO_TRAINING:
-        sys.exit(f"corefuse: {NO_TRAINING}")
-    return P("dataset.nc")
-
-
 rule train:
     input:
         training_data,
