@@ -188,4 +188,4 @@ def test_the_order_by_li_content_survives(run, tmp_path, monkeypatch, request, w
     told |= {"energy_unit": "keV"} if how.endswith("keV") else {}
     told |= {"composition": GRADES[what]} if what in GRADES else {}
     found = read(run, series=[OPERANDO | told]).sort_values("number")
-    assert spearmanr(places, found.prediction).statistic < (-0.7 if what == "measured" else -0.9)
+    assert spearmanr(places, found.prediction).statistic < (-0.7 if what == "measured" else -0.8)

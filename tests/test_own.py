@@ -12,10 +12,14 @@ import yaml
 from ase.io import write as ase_write
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.ase import AseAtomsAdaptor
+from scipy.ndimage import gaussian_filter1d
 
+from corefuse import config as cfg
 from corefuse.config import OwnStructures, Structures
+from corefuse.core import files, rawdata
 from corefuse.core.errors import InputError
 from corefuse.plan import specs
+from corefuse.simulate import stored
 from corefuse.structures import build, own, point_defects
 
 # Rock salt MgO type: NiO, a = 4.17 angstrom; MnO, a = 4.44 angstrom (ICSD values, rounded).
@@ -296,3 +300,33 @@ def test_a_supercell_dilutes_a_defect(write):
     assert vacancy.crystal.moments_mub == [1.7] * 8 + [0.0] * 7
     missing = entry | {"defects": [{"kind": "vacancy", "element": "Co"}]}
     assert "no Co for a vacancy" in refused(missing)
+
+
+def test_the_stored_families_are_what_their_config_asks_for(root):
+    """Whoever runs config/own_structures.yaml waits for no simulation."""
+    file = root / "config" / "own_structures.yaml"
+    config = cfg.read(file)
+    kept = stored.listed(root / config.simulation.stored)
+    plan = specs.by_id(config.structures, file)
+    assert len(plan) == 6
+    for name, spec in plan.items():
+        structure = root / config.simulation.stored / "structures" / f"{name}.json"
+        assert kept[f"structures/{name}.json"] == stored.structure_digest(spec)
+        states = set(build.read(structure).site_properties["oxidation_state"])
+        assert {"LiFePO4": 2, "FePO4": 3, "NiO": 2, "MnO": 2, "Li2MnO3": 4, "LiMn2O4": 4}[
+            name
+        ] in states
+
+
+def test_iron_phosphate_has_a_pre_edge_that_its_lithium_takes_away(root):
+    """O K, EELS: J. Phys.: Condens. Matter 22, 275501 (2010). Empty p states of the oxygens."""
+    share = {}
+    for name in ("LiFePO4", "FePO4"):
+        raw = files.read_netcdf(root / "resources" / "families" / "raw" / "gpaw" / f"{name}.nc")
+        channels = rawdata.of_edge(raw, "O K")
+        mean = rawdata.site_mean(channels["intensity"].values, channels)
+        curve = gaussian_filter1d(mean, 0.5 / rawdata.STEP_EV)
+        half = int(np.argmax(curve > 0.5 * curve.max()))
+        below = half - round(2.5 / rawdata.STEP_EV)
+        share[name] = curve[:below].sum() / curve[: half + round(15 / rawdata.STEP_EV)].sum()
+    assert share["FePO4"] > 1.5 * share["LiFePO4"]
