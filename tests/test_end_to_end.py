@@ -296,7 +296,7 @@ def test_the_report_shows_its_figures_in_a_browser(request, results, browser, ca
             if "logo" not in i.get_attribute("src")[:60] and int(i.get_property("naturalWidth")) > 0
         ]
 
-    figure = WebDriverWait(browser, 20).until(drawn)[0]
+    figure = WebDriverWait(browser, 60).until(drawn)[0]
     assert figure.is_displayed()
     assert figure.size["width"] > 150
 
