@@ -59,7 +59,7 @@ def test_another_working_folder(clone, elsewhere, snakefile, tmp_path_factory):
 def test_stored_results_and_sample_lists_of_the_clone_are_found(clone, tmp_path):
     config = clone.folder / "config" / "ni_k.yaml"
     done = snakemake(tmp_path, "-n", "-s", clone.folder / "Snakefile", "--configfile", config)
-    assert planned(done)["simulate"] == 20
+    assert planned(done)["simulate"] == 60
     assert "NMC622 is left out" in done.stdout  # listed in the clone, its files not here
 
 

@@ -457,10 +457,10 @@ def spectrum(energies, intensities=None):
 MEASURED = "infer.samples.0.spectra.0"
 BAD_SPECTRA = {
     "unreadable": ("just words\nmore words\n", "no two columns of numbers"),
-    "not monotonic": (spectrum([*ENERGIES[:200], 510.0, *ENERGIES[201:]]), "not monotonic"),
-    "NaN": (
+    "two scans": (spectrum([*ENERGIES[:200], 510.0, *ENERGIES[201:]]), "it holds 2 scans"),
+    "flat": (  # a row that is not a number far from the edge does not matter
         spectrum(ENERGIES, [float("nan") if e == 540 else 1.0 for e in ENERGIES]),
-        "intensity is nan",
+        "all its intensities are equal",
     ),
     "of another edge": (spectrum([e + 300 for e in ENERGIES]), "but O K needs 525 to 549 eV"),
     "in keV": (spectrum([e / 1000 for e in ENERGIES]), "look like keV"),
@@ -471,7 +471,7 @@ BAD_CONFIGS = {  # edited key, value, key in the message, part of the problem
         *("structures.series.0.stoichiometry", {"Fe": 1.0}),
         *("structures.series.0.stoichiometry.Fe", "'Fe' is not valid"),
     ),
-    "unknown edge": ("simulation.edges.Fe K", "gpaw", "simulation.edges.Fe K", "'Mn L2,3'"),
+    "unknown edge": ("simulation.edges.Xe K", "gpaw", "simulation.edges.Xe K", "'Xe K'"),
     "stoichiometry": ("structures.series.0.grade", "NMC622", "structures.series.0.grade", "Ni 1.2"),
     "lithium": (
         *("structures.series.0.li_content", [1.5]),
@@ -491,7 +491,8 @@ def stopped(fresh):
         commands[case] = ["--configfile", fresh.write(f"bad-{i}", raw)]
     for i, (case, (text, _)) in enumerate(BAD_SPECTRA.items()):
         (fresh.folder / f"spectrum-{i}.csv").write_text(text)
-        raw = edited(f"{MEASURED}.file", f"spectrum-{i}.csv", base)
+        own = base | {"name": f"bad-spectrum-{i}"}  # side by side, one run would hold the others
+        raw = edited(f"{MEASURED}.file", f"spectrum-{i}.csv", own)
         commands[case] = ["--configfile", fresh.write(f"bad-spectrum-{i}", raw)]
     good = fresh.write("good", base)
     commands["on the command line"] = ["--configfile", good, "--config", "train={trials: few}"]
